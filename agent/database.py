@@ -1,0 +1,250 @@
+"""The one database: engine, transactions and group commit.
+
+SQLite (WAL, full sync) by default, PostgreSQL by URL. Two ways to write:
+`with database.transaction() as connection:` for one thing at a time, and
+`await database.write(work)` on the busy path, which commits together whatever work
+waits at that moment (group commit: one fsync for many, each still durable before its
+`await` returns). `work` takes a connection, touches nothing but the database, and may
+be run again after a rollback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import BigInteger, Connection, Engine, MetaData, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.types import TypeDecorator
+
+from agent.errors import StorageUnavailable
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+metadata = MetaData()
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_BATCH = 512  # work committed together at the most
+_ATTEMPTS = 5  # for work that lost a deadlock or a lock's time-out
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime as microseconds since 1970 UTC: the same order on every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT of this connection's dialect, for `.on_conflict_do_nothing(...)`."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def redacted(url: str) -> str:
+    """`url` without its password, for people to read."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+class Database:
+    """An engine with one writer thread for group commit and a few readers."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine = _engine(url, begin="BEGIN IMMEDIATE")
+        self._reader = _engine(url, begin="BEGIN") if self.is_sqlite else self._engine
+        self._readers = ThreadPoolExecutor(4, thread_name_prefix="database-read")
+        self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.startswith("sqlite")
+
+    @property
+    def engine(self) -> Engine:
+        return self._engine
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction, committed at the end. Raises `StorageUnavailable`."""
+        with _translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent view for reading; changes nothing."""
+        with _translated(), self._reader.connect() as connection:
+            yield connection
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` in a transaction shared with other waiting work; durable on return."""
+        self._start_writer()
+        loop = asyncio.get_running_loop()
+        unit = _Unit(work, loop, loop.create_future())
+        self._queue.put(unit)
+        result: T = await unit.future
+        return result
+
+    async def read(self, work: Work[T]) -> T:
+        """Run `work` on a reading connection in another thread."""
+
+        def run() -> T:
+            with self.reading() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    def close(self) -> None:
+        """Finish what waits to be written, then let go of every connection."""
+        if self._writer:
+            self._queue.put(None)
+            self._writer.join()
+            self._writer = None
+        self._readers.shutdown()
+        self._engine.dispose()
+        self._reader.dispose()
+
+    def _start_writer(self) -> None:
+        if self._writer is None:
+            with self._starting:
+                if self._writer is None:
+                    self._writer = threading.Thread(
+                        target=self._write_batches, name="database-write", daemon=True
+                    )
+                    self._writer.start()
+
+    def _write_batches(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch, last = [first], False
+            while len(batch) < _BATCH:
+                try:
+                    unit = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if unit is None:
+                    last = True
+                    break
+                batch.append(unit)
+            self._commit(batch)
+            if last:
+                return
+
+    def _commit(self, batch: list[_Unit]) -> None:
+        try:
+            self._run(batch)
+        except Exception as error:  # noqa: BLE001  handed to whoever waits for it
+            if len(batch) == 1:
+                batch[0].error = error
+            else:
+                for unit in batch:
+                    self._commit_alone(unit)
+        _hand_back(batch)
+
+    def _commit_alone(self, unit: _Unit) -> None:
+        try:
+            self._run([unit])
+        except Exception as error:  # noqa: BLE001  handed to whoever waits for it
+            unit.error = error
+
+    def _run(self, units: list[_Unit]) -> None:
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self.transaction() as connection:
+                    for unit in units:
+                        unit.result = unit.work(connection)
+                return
+            except StorageUnavailable as error:
+                if attempt == _ATTEMPTS - 1 or not _lost_a_race(error.__cause__):
+                    raise
+
+
+class _Unit:
+    """A piece of work on its way through the writer thread and back."""
+
+    __slots__ = ("error", "future", "loop", "result", "work")
+
+    def __init__(
+        self, work: Work[Any], loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]
+    ) -> None:
+        self.work, self.loop, self.future = work, loop, future
+        self.result: Any = None
+        self.error: Exception | None = None
+
+    def settle(self) -> None:
+        if self.future.done():  # whoever waited was cancelled; the work is done all the same
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+def _hand_back(batch: list[_Unit]) -> None:
+    def settle(units: list[_Unit]) -> None:
+        for unit in units:
+            unit.settle()
+
+    for loop in {unit.loop for unit in batch}:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, [unit for unit in batch if unit.loop is loop])
+
+
+def _engine(url: str, *, begin: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_size=8)
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy's own BEGIN below, not the driver's
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA cache_size=-16000")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise StorageUnavailable(_in_plain_words(error)) from error
+
+
+def _in_plain_words(error: DBAPIError) -> str:
+    text = str(error.orig).strip().split("\n")[0]
+    if "disk is full" in text or "No space left" in text:
+        return "the disk is full: free some space; nothing was lost, writing goes on by itself"
+    if "locked" in text:
+        return "the database is locked by another process for longer than 30 s"
+    return f"the database cannot be written: {text}"
+
+
+def _lost_a_race(error: BaseException | None) -> bool:
+    text = str(getattr(error, "orig", error))
+    return any(sign in text for sign in ("deadlock", "could not serialize", "is locked"))
