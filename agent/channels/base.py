@@ -9,76 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
-from agent.messages import InboundMessage, OutboundMessage
+from agent.events import (
+    AccountStatus,
+    Connection,
+    Event,
+    GroupSeen,
+    MemberSeen,
+    MembersJoined,
+    MembersLeft,
+)
+from agent.messages import OutboundMessage
 
+__all__ = [
+    "AccountStatus",
+    "Channel",
+    "Connection",
+    "Emit",
+    "Event",
+    "GroupSeen",
+    "MemberSeen",
+    "MembersJoined",
+    "MembersLeft",
+    "Receipt",
+]
 
-class Connection(StrEnum):
-    connecting = "connecting"
-    scan = "scan"  # the owner has to scan a QR code; `detail` is its link
-    online = "online"
-    offline = "offline"
-    logged_out = "logged_out"
-    refused = "refused"  # wrong token or in use: no retry will help until the owner acts
-
-
-@dataclass(frozen=True, kw_only=True)
-class AccountStatus:
-    """The account's connection changed. `self_id`, `self_name` are known once online."""
-
-    channel: str
-    account: str
-    connection: Connection
-    at: datetime
-    self_id: str = ""
-    self_name: str = ""
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupSeen:
-    """A group this account is in: on login, on a rename, on joining. The whole truth about it."""
-
-    channel: str
-    account: str
-    group_id: str
-    name: str
-    at: datetime
-    owner_id: str = ""
-    members: tuple[MemberSeen, ...] | None = None  # None: not known now
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemberSeen:
-    external_id: str
-    name: str
-    alias: str = ""  # the name shown in this group, where it differs
-
-
-@dataclass(frozen=True, kw_only=True)
-class MembersJoined:
-    channel: str
-    account: str
-    group_id: str
-    members: tuple[MemberSeen, ...]
-    at: datetime
-    inviter_id: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MembersLeft:
-    channel: str
-    account: str
-    group_id: str
-    member_ids: tuple[str, ...]
-    at: datetime
-    remover_id: str = ""
-
-
-Event = InboundMessage | AccountStatus | GroupSeen | MembersJoined | MembersLeft
 Emit = Callable[[Event], Awaitable[None]]
 
 

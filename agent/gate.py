@@ -1,0 +1,289 @@
+"""Is this turn for us? Pure functions from what was said to a decision, or on to the answerer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from agent.messages import MENTION_END, Content, Quote, Text, plain, text_of
+
+JUDGED_CHARACTERS = 2000  # of a turn's text; a longer one is a paste, not a question
+
+
+class Outcome(StrEnum):
+    answered = "answered"
+    silent = "silent"
+    escalated = "escalated"
+    refused = "refused"
+
+
+class Reason(StrEnum):
+    """Why a turn ended as it did; stable codes for reports and tests."""
+
+    # answered
+    from_knowledge = "from_knowledge"
+    greeting = "greeting"
+    identity = "identity"
+    operator_command = "operator_command"
+    # silent
+    not_addressed = "not_addressed"
+    chatter = "chatter"
+    no_words = "no_words"
+    from_bot = "from_bot"
+    too_old = "too_old"
+    muted = "muted"
+    silenced = "silenced"
+    member_ignored = "member_ignored"
+    unlisted_group = "unlisted_group"
+    direct_message = "direct_message"
+    operators_talk = "operators_talk"
+    unsure_unaddressed = "unsure_unaddressed"
+    # escalated
+    asked_for_person = "asked_for_person"
+    not_in_knowledge = "not_in_knowledge"
+    low_confidence = "low_confidence"
+    model_failed = "model_failed"
+    failed_check = "failed_check"
+    repeated_failure = "repeated_failure"
+    # refused
+    too_long = "too_long"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What became of a turn; `details` is what led to it, ready for JSON."""
+
+    outcome: Outcome
+    reason: Reason
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bot:
+    """The bot as a group knows it."""
+
+    self_id: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """One message of a turn."""
+
+    content: Content
+    sent_at: datetime
+    addressed: bool
+    quote: Quote | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """A group's policy as the gate applies it."""
+
+    kind: str = "members"
+    wake: str = "mention"
+    muted: bool = False
+    silence: tuple[str, ...] = ()
+    ignore_members: tuple[str, ...] = ()
+    only_members: tuple[str, ...] = ()
+    max_age_seconds: float = 900
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One sender's messages, judged as one."""
+
+    sender_id: str
+    sender_name: str
+    messages: tuple[Said, ...]
+
+    @property
+    def addressed(self) -> bool:
+        return any(message.addressed for message in self.messages)
+
+    @property
+    def quote(self) -> Quote | None:
+        return next((said.quote for said in reversed(self.messages) if said.quote), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoOn:
+    """The turn is for us: `question` is what it asks, without the mention."""
+
+    question: str
+    addressed: bool
+
+
+def judge(turn: Turn, rules: Rules, bot: Bot, now: datetime) -> Decision | GoOn:
+    """Settle what needs no knowledge; hand on the rest."""
+    if reason := _kept_out(turn, rules, now):
+        return Decision(outcome=Outcome.silent, reason=reason)
+    question = question_of(turn, bot)
+    if not turn.addressed:
+        return _judge_unaddressed(turn, rules, question)
+    if len(question) > JUDGED_CHARACTERS:
+        return Decision(outcome=Outcome.escalated, reason=Reason.low_confidence)
+    if reason := _small_talk(question):
+        outcome = {
+            Reason.chatter: Outcome.silent,
+            Reason.asked_for_person: Outcome.escalated,
+        }.get(reason, Outcome.answered)
+        return Decision(outcome=outcome, reason=reason)
+    if not question:
+        has_words = any(isinstance(said.content, Text) for said in turn.messages)
+        if has_words:
+            return Decision(outcome=Outcome.answered, reason=Reason.greeting)
+        return Decision(outcome=Outcome.silent, reason=Reason.no_words)
+    return GoOn(question=question, addressed=True)
+
+
+def _kept_out(turn: Turn, rules: Rules, now: datetime) -> Reason | None:
+    who = {turn.sender_id, turn.sender_name}
+    if rules.kind == "direct":
+        return Reason.direct_message
+    if rules.kind == "unlisted":
+        return Reason.unlisted_group
+    if rules.muted:
+        return Reason.muted
+    if who & set(rules.ignore_members):
+        return Reason.member_ignored
+    if rules.only_members and not who & set(rules.only_members):
+        return Reason.member_ignored
+    newest = max(said.sent_at for said in turn.messages)
+    if (now - newest).total_seconds() > rules.max_age_seconds:
+        return Reason.too_old
+    text = "\n".join(text_of(said.content) for said in turn.messages)
+    if any(re.search(pattern, text) for pattern in rules.silence):
+        return Reason.silenced
+    return None
+
+
+def _judge_unaddressed(turn: Turn, rules: Rules, question: str) -> Decision | GoOn:
+    if rules.wake == "mention" or turn.quote is not None:
+        return Decision(outcome=Outcome.silent, reason=Reason.not_addressed)
+    if not looks_like_question(question) or _small_talk(question):
+        return Decision(outcome=Outcome.silent, reason=Reason.chatter)
+    return GoOn(question=question, addressed=False)
+
+
+# -- addressing ---------------------------------------------------------------------
+
+
+def is_addressed(
+    content: Content,
+    mentions: Sequence[str],
+    mentions_bot: bool,
+    quote: Quote | None,
+    bot: Bot,
+) -> bool:
+    """Whether a message turns to the bot: by id, by name or alias in the text, or by quoting it.
+
+    The network's own flag misses aliases, so the text is looked at as well.
+    """
+    if mentions_bot or (bot.self_id and bot.self_id in mentions):
+        return True
+    if quote and (
+        (quote.sender_id and quote.sender_id == bot.self_id)
+        or (not quote.sender_id and quote.sender_name in bot.names)
+    ):
+        return True
+    if not isinstance(content, Text) or "@" not in plain(content.text[:JUDGED_CHARACTERS]):
+        return False
+    return any(_names(content.text, name, bool(mentions)) for name in bot.names)
+
+
+_AFTER_NAME = rf"(?=$|[\s{MENTION_END},，。.!！?？:：;；、~～@])"
+
+
+def _names(text: str, name: str, others_mentioned: bool) -> bool:
+    # "@小露露" is somebody else; "@小露怎么用" is typed by hand and has no mention ids.
+    written = re.escape(name)
+    if re.search(rf"[@＠]{written}{_AFTER_NAME}", text, re.IGNORECASE):
+        return True
+    return not others_mentioned and bool(re.search(rf"[@＠]{written}", text, re.IGNORECASE))
+
+
+def question_of(turn: Turn, bot: Bot) -> str:
+    """What the turn says, without the bot's mention, invisible characters and non-text content."""
+    lines = (
+        said.content.text[: JUDGED_CHARACTERS + 1]
+        for said in turn.messages
+        if isinstance(said.content, Text)
+    )
+    text = "\n".join(lines)
+    for name in sorted(bot.names, key=len, reverse=True):
+        text = re.sub(
+            rf"[@＠]{re.escape(name)}({_AFTER_NAME}{MENTION_END}?|)", " ", text, flags=re.IGNORECASE
+        )
+    return "\n".join(line for line in (plain(part) for part in text.split("\n")) if line)
+
+
+# -- small talk ---------------------------------------------------------------------
+
+_NOT_WORDS = re.compile(r"[\W_]+|\[[\w一-鿿]{1,6}\]")  # [旺柴] is how WeChat writes its emoji
+_THANKS = re.compile(
+    r"(谢+|感谢|多谢|thanks?|thx|thankyou|3q|好+的?|好嘞|行|可以|收到|了解|明白|知道了?|懂了|"
+    r"嗯+|哦+|噢+|ok+|okay|哈+|嘿+|呵+|嘻+|赞|厉害|牛+|棒|辛苦|晚安|拜拜|再见|啊+|呀|啦|了|您|你|大家|亲)+"
+)
+_GREETING = re.compile(
+    r"(你好|您好|在吗|在么|在不在|在不|hi|hello|hey|嗨|哈喽|早|早上好|晚上好|下午好|有人吗)(呀|啊)?"
+)
+_IDENTITY = re.compile(
+    r"(你|您)?(是谁|是(不是)?(机器人|真人|人工|ai|bot)(吗|么|嘛|呀|吧|还是.*)?|叫什么(名字)?)"
+)
+_PERSON = re.compile(
+    r"(我?要?|请|帮我|麻烦)?(转|找|叫|换|接)(一?下|个)?(真?人工?(客服)?|客服|同事|真人)(吧|谢谢|来)?|人工(客服|服务)?"
+)
+
+
+def _small_talk(question: str) -> Reason | None:
+    if not question:
+        return None
+    words = _NOT_WORDS.sub("", question).lower()
+    if not words:
+        return Reason.chatter
+    if _IDENTITY.fullmatch(words):
+        return Reason.identity
+    if _PERSON.fullmatch(words):
+        return Reason.asked_for_person
+    if _GREETING.fullmatch(words):
+        return Reason.greeting
+    if _THANKS.fullmatch(words):
+        return Reason.chatter
+    return None
+
+
+_QUESTION = re.compile(
+    r"[?？]|(吗|嘛|呢|么|不)$|什么|怎么|如何|咋|哪|多少|几|谁|为啥|为什么|能不能|可不可以|可以.*吗|"
+    r"有没有|是不是|会不会|要不要|请问|求问|how|what|when|where|why|which|can|does|do you|is there",
+    re.IGNORECASE,
+)
+
+
+def looks_like_question(text: str) -> bool:
+    """Whether the words ask for something; about as good as word lists get, so it only opens
+    the way to the answerer for unaddressed talk and never decides an answer."""
+    return len(text) >= 4 and bool(_QUESTION.search(text))
+
+
+# -- quiet time ---------------------------------------------------------------------
+
+_FINISHED = re.compile(r"([。！？!?…~～]|吗|呢|么|嘛|吧|谢谢)\W*$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuietTimes:
+    finished_seconds: float = 1
+    fragment_seconds: float = 3
+    longest_seconds: float = 8
+
+
+def quiet_seconds(content: Content, addressed: bool, times: QuietTimes) -> float:
+    """How long to wait for the sender's next message before judging what stands."""
+    if isinstance(content, Text) and addressed and _FINISHED.search(content.text[-40:]):
+        return times.finished_seconds
+    return times.fragment_seconds

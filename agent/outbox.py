@@ -1,0 +1,486 @@
+"""Messages out: every send is a row under a unique key, made in the transaction that decided it.
+
+pending → sending → sent. A send that broke half-way stays `sending` until the account's own
+echo shows that it arrived; where no echo comes it becomes `ambiguous`, is shown, and never
+repeated by itself. failed: the network refused it, or tries ran out. expired: its offer ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from agent.database import Instant, insert, metadata
+from agent.directory import accounts, groups
+from agent.errors import UsageError
+from agent.inbox import fingerprint, messages
+from agent.messages import (
+    Content,
+    Mention,
+    OutboundMessage,
+    Quote,
+    content_from_json,
+    content_to_json,
+    with_mentions,
+)
+from agent.messages import Text as TextContent
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("group_id", ForeignKey("groups.id"), nullable=False),
+    Column("kind", String, nullable=False),  # answer | holding | card | reply | notice | offer
+    Column("priority", Integer, nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("mentions", JSON, nullable=False),
+    Column("quote", JSON),
+    Column("fingerprint", Text, nullable=False),
+    Column("state", String, nullable=False),
+    Column("not_before", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("lease_owner", String, nullable=False, default=""),
+    Column("sending_at", Instant),
+    Column("sent_at", Instant),
+    Column("external_id", String, nullable=False, default=""),
+    Column("error", String, nullable=False, default=""),
+    Column("echo_id", ForeignKey("messages.id"), unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("turn_id", ForeignKey("turns.id")),
+    Column("ticket_id", Integer, index=True),
+    Column("occurrence_id", Integer, index=True),
+)
+_PENDING = deliveries.c.state == "pending"
+_UNSETTLED = deliveries.c.state.in_(("sending", "ambiguous"))
+Index(
+    "deliveries_pending",
+    deliveries.c.account_id,
+    deliveries.c.priority,
+    deliveries.c.id,
+    sqlite_where=_PENDING,
+    postgresql_where=_PENDING,
+)
+Index(
+    "deliveries_unsettled",
+    deliveries.c.account_id,
+    deliveries.c.group_id,
+    sqlite_where=_UNSETTLED,
+    postgresql_where=_UNSETTLED,
+)
+Index("deliveries_by_group", deliveries.c.group_id, deliveries.c.id)
+Index("deliveries_by_turn", deliveries.c.turn_id)
+Index("deliveries_by_echo", deliveries.c.account_id, deliveries.c.external_id)
+Index("deliveries_by_sent", deliveries.c.account_id, deliveries.c.sent_at)
+
+ANSWER, TICKET, OFFER = 0, 1, 5  # priorities
+MAX_ATTEMPTS = 6
+_CLOCK_SKEW = timedelta(minutes=2)  # between this machine and the network's time stamps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One message to one group, to be sent once under `key`."""
+
+    key: str
+    account_id: int
+    group_id: int
+    kind: str
+    content: Content
+    priority: int = ANSWER
+    mentions: tuple[Mention, ...] = ()
+    quote: Quote | None = None
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
+    turn_id: int | None = None
+    ticket_id: int | None = None
+    occurrence_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimedDelivery:
+    """A delivery that this process marked `sending` and must now send or settle."""
+
+    id: int
+    group_id: int
+    kind: str
+    attempts: int
+    message: OutboundMessage
+
+
+def enqueue(connection: Connection, new: Sequence[Delivery], now: datetime) -> int:
+    """Add deliveries whose key is not there yet; returns how many were added."""
+    if not new:
+        return 0
+    rows = [_row(delivery, now) for delivery in new]
+    before = _count_keys(connection, rows) if len(rows) < 500 else None
+    statement = insert(connection, deliveries).on_conflict_do_nothing(index_elements=["key"])
+    result = connection.execute(statement, rows)
+    if before is not None:
+        return len(rows) - before
+    return result.rowcount if result.rowcount >= 0 else len(rows)
+
+
+def _count_keys(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
+    query = select(func.count()).where(deliveries.c.key.in_([row["key"] for row in rows]))
+    return connection.scalar(query) or 0
+
+
+def _row(delivery: Delivery, now: datetime) -> dict[str, Any]:
+    return {
+        "key": delivery.key,
+        "account_id": delivery.account_id,
+        "group_id": delivery.group_id,
+        "kind": delivery.kind,
+        "priority": delivery.priority,
+        "content": content_to_json(delivery.content),
+        "mentions": [[mention.external_id, mention.name] for mention in delivery.mentions],
+        "quote": _quote_to_json(delivery.quote),
+        "fingerprint": _sent_fingerprint(delivery.content, delivery.mentions),
+        "state": "pending",
+        "not_before": delivery.not_before or now,
+        "expires_at": delivery.expires_at,
+        "attempts": 0,
+        "lease_owner": "",
+        "external_id": "",
+        "error": "",
+        "created_at": now,
+        "turn_id": delivery.turn_id,
+        "ticket_id": delivery.ticket_id,
+        "occurrence_id": delivery.occurrence_id,
+    }
+
+
+def _quote_to_json(quote: Quote | None) -> dict[str, Any] | None:
+    return None if quote is None else {**vars(quote)}
+
+
+def _sent_fingerprint(content: Content, mentions: tuple[Mention, ...]) -> str:
+    if isinstance(content, TextContent):
+        content = TextContent(text=with_mentions(content.text, mentions))
+    return fingerprint(content)
+
+
+# -- claiming -----------------------------------------------------------------------
+
+_earlier = deliveries.alias("earlier")
+_HEAD = (
+    select(deliveries, groups.c.external_id.label("group_external_id"))
+    .join(groups, deliveries.c.group_id == groups.c.id)
+    .where(
+        deliveries.c.account_id == bindparam("account"),
+        _PENDING,
+        deliveries.c.not_before <= bindparam("now", type_=Instant),
+        deliveries.c.group_id.not_in(bindparam("busy", expanding=True)),
+        # A message that waits for its next try holds back what was queued behind it.
+        ~select(_earlier.c.id)
+        .where(
+            _earlier.c.group_id == deliveries.c.group_id,
+            _earlier.c.id < deliveries.c.id,
+            _earlier.c.state == "pending",
+            _earlier.c.attempts > 0,
+        )
+        .exists(),
+    )
+    .order_by(deliveries.c.priority, deliveries.c.id)
+    .limit(bindparam("scan", type_=Integer))
+    .with_for_update(skip_locked=True, of=deliveries)
+)
+_MARK_SENDING = (
+    update(deliveries)
+    .where(deliveries.c.id.in_(bindparam("ids", expanding=True)), _PENDING)
+    .values(
+        state="sending",
+        lease_owner=bindparam("owner", type_=String),
+        sending_at=bindparam("now", type_=Instant),
+        attempts=deliveries.c.attempts + 1,
+    )
+    .returning(deliveries.c.id)
+)
+
+
+def claim(
+    connection: Connection,
+    account_id: int,
+    owner: str,
+    now: datetime,
+    *,
+    busy: Collection[int] = (),
+    limit: int = 16,
+) -> list[ClaimedDelivery]:
+    """Mark up to `limit` deliveries `sending`, one per group, in order; not of `busy` groups."""
+    _expire(connection, account_id, now)
+    head = connection.execute(
+        _HEAD, {"account": account_id, "now": now, "busy": list(busy), "scan": limit * 4}
+    ).all()
+    first_of_group: dict[int, Any] = {}
+    for row in head:
+        first_of_group.setdefault(row.group_id, row)
+    chosen = list(first_of_group.values())[:limit]
+    if not chosen:
+        return []
+    marked = set(
+        connection.scalars(
+            _MARK_SENDING, {"ids": [row.id for row in chosen], "owner": owner, "now": now}
+        )
+    )
+    return [_claimed(row) for row in chosen if row.id in marked]
+
+
+_EXPIRE = update(deliveries).where(
+    deliveries.c.account_id == bindparam("account"),
+    _PENDING,
+    deliveries.c.expires_at <= bindparam("now", type_=Instant),
+).values(state="expired", error="its time had passed before it could be sent")  # fmt: skip
+
+
+def _expire(connection: Connection, account_id: int, now: datetime) -> None:
+    connection.execute(_EXPIRE, {"account": account_id, "now": now})
+
+
+def _claimed(row: Any) -> ClaimedDelivery:
+    return ClaimedDelivery(
+        id=row.id,
+        group_id=row.group_id,
+        kind=row.kind,
+        attempts=row.attempts + 1,
+        message=OutboundMessage(
+            group_id=row.group_external_id,
+            content=content_from_json(row.content),
+            mentions=tuple(Mention(external_id=id_, name=name) for id_, name in row.mentions),
+            quote=Quote(**row.quote) if row.quote else None,
+            key=row.key,
+        ),
+    )
+
+
+def next_pending(connection: Connection, account_id: int) -> datetime | None:
+    """When the account's next delivery may be claimed."""
+    return connection.scalar(
+        select(func.min(deliveries.c.not_before, type_=Instant)).where(
+            deliveries.c.account_id == account_id, _PENDING
+        )
+    )
+
+
+# -- settling -----------------------------------------------------------------------
+
+
+def mark_sent(connection: Connection, delivery_id: int, external_id: str, now: datetime) -> None:
+    """The network took it."""
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, _UNSETTLED)
+        .values(state="sent", sent_at=now, external_id=external_id, error="")
+    )
+
+
+def mark_failed(connection: Connection, delivery_id: int, error: str) -> None:
+    """It was not sent and never will be."""
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state == "sending")
+        .values(state="failed", error=error)
+    )
+
+
+def put_back(
+    connection: Connection, delivery_id: int, error: str, again_at: datetime, *, count: bool = True
+) -> None:
+    """It was surely not sent; try again at `again_at`, or give up after `MAX_ATTEMPTS`.
+
+    `count=False`: the account was not connected, which is no fault of the message.
+    """
+    row = connection.execute(
+        select(deliveries.c.attempts).where(
+            deliveries.c.id == delivery_id, deliveries.c.state == "sending"
+        )
+    ).one_or_none()
+    if row is None:
+        return
+    if count and row.attempts >= MAX_ATTEMPTS:
+        mark_failed(connection, delivery_id, error)
+        return
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id)
+        .values(
+            state="pending",
+            not_before=again_at,
+            error=error,
+            attempts=row.attempts if count else row.attempts - 1,
+        )
+    )
+
+
+def match_echoes(connection: Connection, echo_ids: Sequence[int], now: datetime) -> int:
+    """Settle unsettled deliveries by own messages that came back; returns how many."""
+    settled = 0
+    for echo in connection.execute(select(messages).where(messages.c.id.in_(list(echo_ids)))):
+        found = connection.scalar(
+            select(deliveries.c.id)
+            .where(
+                deliveries.c.account_id == echo.account_id,
+                deliveries.c.group_id == echo.group_id,
+                deliveries.c.echo_id.is_(None),
+                or_(
+                    (deliveries.c.external_id == echo.external_id)
+                    & (deliveries.c.external_id != ""),
+                    (deliveries.c.fingerprint == echo.fingerprint)
+                    & deliveries.c.state.in_(("sending", "ambiguous", "sent"))
+                    & (deliveries.c.external_id == "")
+                    & (deliveries.c.sending_at <= echo.sent_at + _CLOCK_SKEW),
+                ),
+            )
+            .order_by(deliveries.c.id)
+            .limit(1)
+        )
+        if found is None:
+            continue
+        connection.execute(
+            update(deliveries).where(deliveries.c.id == found).values(echo_id=echo.id)
+        )
+        mark_sent(connection, found, echo.external_id, now)
+        settled += 1
+    return settled
+
+
+def unsettled(connection: Connection, account_id: int, owner: str | None = None) -> list[int]:
+    """Deliveries left in `sending` by somebody other than `owner`."""
+    query = select(deliveries.c.id).where(
+        deliveries.c.account_id == account_id, deliveries.c.state == "sending"
+    )
+    if owner is not None:
+        query = query.where(deliveries.c.lease_owner != owner)
+    return list(connection.scalars(query.order_by(deliveries.c.id)))
+
+
+def reconcile(connection: Connection, delivery_id: int, now: datetime) -> bool:
+    """Look for the echo of a half-way send among the own messages; True if it had arrived."""
+    row = connection.execute(
+        select(deliveries).where(deliveries.c.id == delivery_id, _UNSETTLED)
+    ).one_or_none()
+    if row is None:
+        return False
+    taken = select(deliveries.c.echo_id).where(deliveries.c.echo_id.is_not(None))
+    echo = connection.execute(
+        select(messages.c.id, messages.c.external_id)
+        .where(
+            messages.c.account_id == row.account_id,
+            messages.c.group_id == row.group_id,
+            messages.c.from_self,
+            messages.c.fingerprint == row.fingerprint,
+            messages.c.sent_at >= row.sending_at - _CLOCK_SKEW,
+            messages.c.id.not_in(taken),
+        )
+        .order_by(messages.c.id)
+        .limit(1)
+    ).one_or_none()
+    if echo is None:
+        return False
+    connection.execute(
+        update(deliveries).where(deliveries.c.id == delivery_id).values(echo_id=echo.id)
+    )
+    mark_sent(connection, delivery_id, echo.external_id, now)
+    return True
+
+
+def mark_ambiguous(connection: Connection, delivery_id: int) -> bool:
+    """No echo decided it: a person has to look into the group. True if it was still open."""
+    result = connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state == "sending")
+        .values(
+            state="ambiguous",
+            error="the call broke half-way and no echo came back: look into the group, then "
+            "`shequn deliveries repeat` or `dismiss`",
+        )
+    )
+    return result.rowcount == 1
+
+
+def settle_by_hand(connection: Connection, delivery_id: int, verdict: str, now: datetime) -> None:
+    """A person looked: `repeat` sends it again, `dismiss` leaves it as it is.
+
+    Raises `UsageError` unless the delivery is ambiguous or failed.
+    """
+    values: dict[str, Any] = (
+        {"state": "pending", "not_before": now, "attempts": 0, "expires_at": None}
+        if verdict == "repeat"
+        else {"state": "cancelled"}
+    )
+    result = connection.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.id == delivery_id,
+            deliveries.c.state.in_(("ambiguous", "failed", "expired")),
+        )
+        .values(**values)
+    )
+    if result.rowcount != 1:
+        raise UsageError(f"delivery {delivery_id} is not ambiguous, failed or expired")
+
+
+def cancel_occurrence(connection: Connection, occurrence_id: int) -> int:
+    """Cancel what has not been sent of an occurrence; returns how many."""
+    return connection.execute(
+        update(deliveries)
+        .where(deliveries.c.occurrence_id == occurrence_id, _PENDING)
+        .values(state="cancelled", error="cancelled")
+    ).rowcount
+
+
+# -- reading ------------------------------------------------------------------------
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """How many deliveries are in each state."""
+    rows = connection.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state))
+    return {row[0]: row[1] for row in rows}
+
+
+def sent_lately(
+    connection: Connection, account_id: int, since: datetime
+) -> list[tuple[datetime, int]]:
+    """(when, group) of the account's sends since then, oldest first; what a `Pacer` resumes."""
+    rows = connection.execute(
+        select(deliveries.c.sent_at, deliveries.c.group_id)
+        .where(deliveries.c.account_id == account_id, deliveries.c.sent_at >= since)
+        .order_by(deliveries.c.sent_at)
+    )
+    return [(row.sent_at, row.group_id) for row in rows]
+
+
+def by_state(connection: Connection, states: Sequence[str], limit: int = 200) -> list[Any]:
+    """Rows with their group's and account's names, newest first."""
+    return list(
+        connection.execute(
+            select(deliveries, groups.c.name.label("group_name"), accounts.c.name.label("account"))
+            .join(groups, deliveries.c.group_id == groups.c.id)
+            .join(accounts, deliveries.c.account_id == accounts.c.id)
+            .where(deliveries.c.state.in_(states))
+            .order_by(deliveries.c.id.desc())
+            .limit(limit)
+        )
+    )
