@@ -71,8 +71,9 @@ def dispatch(
 
     Both happen in the caller's transaction or not at all. The audience and content are those on
     record now, which may be newer than ``occurrence.offer``. Nothing is enqueued, and 0 returned,
-    where the claim is no longer held, the offer was removed, or the grace is over (the occurrence
-    is then ``missed``). Where no target matches, the occurrence is closed as ``empty``.
+    where the claim is no longer held, the offer was removed or its file broke, or the grace is
+    over (the occurrence is then ``missed``). Where no target matches, the occurrence is closed as
+    ``empty``.
     """
     owner = occurrence.lease_owner or ""
     offer = store.find_offer(connection, occurrence.offer_id)

@@ -82,7 +82,8 @@ def _doubts_about_cron(offer: Offer, now: datetime) -> Iterator[Finding]:
             remedy="change it or 'valid'",
         )
         return
-    posts = sum(1 for _ in offer.occurrences(first, first + timedelta(days=1))) + 1
+    a_day_later = first + timedelta(days=1, microseconds=-1)
+    posts = 1 + sum(1 for _ in offer.occurrences(first, a_day_later))
     if posts > OFTEN_A_DAY:
         yield Finding(
             at=at,

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,7 +14,6 @@ from schedules import offers as model
 from schedules.offers import Offer, Reason, State
 from schedules.tables import is_open, offer_occurrences, offers
 
-_BATCH = 1_000
 _row = offer_occurrences.c
 
 
@@ -51,7 +51,9 @@ def sync_offers(
     for offer in wanted.values():
         row = known.get(offer.id)
         if row is None:
-            connection.execute(_insert(connection, offers).values(**_fresh(offer, now)))
+            # Another process may be reading the same new file at this moment.
+            fresh = _insert(connection, offers).values(**_fresh(offer, now))
+            connection.execute(fresh.on_conflict_do_nothing())
             added.append(offer.id)
         elif row.removed_at is not None:
             connection.execute(
@@ -82,11 +84,14 @@ def sync_offers(
     )
 
 
-def plan(connection: Connection, now: datetime, horizon: timedelta) -> int:
+def plan(connection: Connection, now: datetime, horizon: timedelta, limit: int = 10_000) -> int:
     """Write the occurrences up to ``now + horizon`` as rows; returns how many are new.
 
     Goes on from where the last plan ended, so moments that passed during a downtime become rows
     too, and are then posted or visibly missed. Safe to repeat and to run in two processes.
+
+    One call looks at about ``limit`` moments, so that a long calendar does not keep others from
+    writing; every offer gets its share, its nearest moments first, and the next call goes on.
     """
     end = now + horizon
     statement = (
@@ -95,13 +100,18 @@ def plan(connection: Connection, now: datetime, horizon: timedelta) -> int:
         .order_by(offers.c.id)
         .with_for_update()
     )
+    behind = connection.execute(statement).all()
+    share = max(1, limit // max(1, len(behind)))
     written = 0
-    for row in connection.execute(statement).all():
+    for row in behind:
         offer = model.from_json(row.definition)
-        moments = list(offer.occurrences(row.planned_until, end))
-        for start in range(0, len(moments), _BATCH):
-            written += _write(connection, offer, moments[start : start + _BATCH], manual=False)
-        connection.execute(update(offers).where(offers.c.id == row.id).values(planned_until=end))
+        moments = list(islice(offer.occurrences(row.planned_until, end), share))
+        planned_until = moments[-1] if len(moments) == share else end
+        if moments:
+            written += _write(connection, offer, moments, manual=False)
+        connection.execute(
+            update(offers).where(offers.c.id == row.id).values(planned_until=planned_until)
+        )
     return written
 
 
@@ -195,7 +205,9 @@ def _write(connection: Connection, offer: Offer, moments: list[datetime], *, man
         }
         for due_at in moments
     ]
-    return len(connection.execute(statement.returning(_row.id), rows).all())
+    written = connection.execute(statement, rows, execution_options={"preserve_rowcount": True})
+    count: int = written.rowcount
+    return count
 
 
 def _cancel(

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    exists,
     func,
     or_,
     select,
@@ -38,6 +37,7 @@ __all__ = [
     "sync_offers",
 ]
 
+_BATCH = 1_000
 _row = offer_occurrences.c
 
 
@@ -59,34 +59,24 @@ def claim_due(
     Takes what is pending and what another owner let its lease on run out. First, what is due but
     past its grace becomes ``missed``; so does what was overtaken by a later occurrence of the same
     offer that is due by now: after a downtime a group sees an offer once, not once per missed
-    moment. ``owner`` names the worker, uniquely among all processes.
+    moment. ``owner`` names the worker, uniquely among all processes. Raises ValueError for a lease
+    of no length.
     """
-    _miss(connection, _row.expires_at < now, Reason.GRACE_OVER, now)
-    _miss(connection, _overtaken(now), Reason.SUPERSEDED, now)
-    statement = (
-        select(_row.id)
-        .join(offers, offers.c.id == _row.offer_id)
-        .where(_claimable(now), ~offers.c.held, offers.c.removed_at.is_(None))
-        .order_by(_row.due_at, _row.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=offer_occurrences)
-    )
-    ids = list(connection.execute(statement).scalars())
-    if not ids:
-        return []
-    taken = connection.execute(
-        update(offer_occurrences)
-        .where(_row.id.in_(ids), _claimable(now))
-        .values(
-            state=State.CLAIMED,
-            lease_owner=owner,
-            lease_until=now + timedelta(seconds=lease_seconds),
-            attempts=_row.attempts + 1,
-        )
-        .returning(_row.id)
-    )
-    statement_of_taken = _occurrences().where(_row.id.in_(list(taken.scalars())))
-    return _read(connection, statement_of_taken.order_by(_row.due_at, _row.id))
+    if lease_seconds <= 0:
+        raise ValueError("a lease must last some time")
+    claimed: list[int] = []
+    while len(claimed) < limit:
+        due = connection.execute(_due(now, limit=_BATCH)).all()
+        if not due:
+            break
+        late = [row.id for row in due if row.expires_at < now]
+        overtaken = [row.id for row in due if row.expires_at >= now and row.due_at < row.latest]
+        ready = [row.id for row in due if row.expires_at >= now and row.due_at == row.latest]
+        _give_up(connection, late, Reason.GRACE_OVER, now)
+        _give_up(connection, overtaken, Reason.SUPERSEDED, now)
+        claimed += _take(connection, ready[: limit - len(claimed)], now, owner, lease_seconds)
+    statement = _occurrences().where(_row.id.in_(claimed)).order_by(_row.due_at, _row.id)
+    return _read(connection, statement) if claimed else []
 
 
 def complete(
@@ -125,22 +115,24 @@ def next_due(connection: Connection, now: datetime) -> datetime | None:
 
     Looks at rows: call it after ``plan``. None where no open occurrence is on record.
     """
+    held = select(offers.c.id).where(offers.c.held)
     pending = (
         select(_row.due_at)
-        .join(offers, offers.c.id == _row.offer_id)
-        .where(_row.state == State.PENDING, ~offers.c.held)
+        .where(is_open, _row.state == State.PENDING, _row.offer_id.not_in(held))
         .order_by(_row.due_at)
         .limit(1)
     )
-    lapsing = select(func.min(_row.lease_until)).where(_row.state == State.CLAIMED)
+    lapsing = select(func.min(_row.lease_until)).where(
+        is_open, _row.state == State.CLAIMED, _row.due_at <= now
+    )
     moments = [*connection.execute(pending).scalars(), *connection.execute(lapsing).scalars()]
     return min((moment for moment in moments if moment is not None), default=None)
 
 
 def find_offer(connection: Connection, offer_id: str) -> Offer | None:
-    """The offer as recorded now, if it is on record and not removed."""
+    """The offer as recorded now; None where it is not on record, removed or held."""
     statement = select(offers.c.definition).where(
-        offers.c.id == offer_id, offers.c.removed_at.is_(None)
+        offers.c.id == offer_id, offers.c.removed_at.is_(None), ~offers.c.held
     )
     definition = connection.execute(statement).scalar_one_or_none()
     return None if definition is None else model.from_json(definition)
@@ -202,25 +194,55 @@ def _claimable(now: datetime) -> ColumnElement[bool]:
     return and_(is_open, _row.due_at <= now, or_(_row.state == State.PENDING, lease_is_over))
 
 
-def _overtaken(now: datetime) -> ColumnElement[bool]:
-    later = offer_occurrences.alias()
-    return exists().where(
-        later.c.offer_id == _row.offer_id,
-        later.c.due_at > _row.due_at,
-        later.c.due_at <= now,
-        later.c.state != State.CANCELLED,
+def _due(now: datetime, limit: int) -> Select[Any]:
+    """What is due, earliest first, with the ``latest`` due moment of the same offer."""
+    other = offer_occurrences.alias()
+    latest = (
+        select(func.max(other.c.due_at))
+        .where(
+            other.c.offer_id == _row.offer_id,
+            other.c.due_at <= now,
+            other.c.state != State.CANCELLED,
+        )
+        .scalar_subquery()
+    )
+    return (
+        select(_row.id, _row.due_at, _row.expires_at, latest.label("latest"))
+        .join(offers, offers.c.id == _row.offer_id)
+        # A held offer waits for its file to be mended, but not beyond its grace.
+        .where(_claimable(now), or_(~offers.c.held, _row.expires_at < now))
+        .order_by(_row.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=offer_occurrences)
     )
 
 
-def _miss(
-    connection: Connection, condition: ColumnElement[bool], reason: Reason, now: datetime
-) -> None:
-    late = select(_row.id).where(_claimable(now), condition).with_for_update(skip_locked=True)
-    connection.execute(
+def _take(
+    connection: Connection, ids: list[int], now: datetime, owner: str, lease_seconds: float
+) -> list[int]:
+    if not ids:
+        return []
+    taken = connection.execute(
         update(offer_occurrences)
-        .where(_row.id.in_(late))
-        .values(state=State.MISSED, reason=reason, completed_at=now, lease_until=None)
+        .where(_row.id.in_(ids), _claimable(now))
+        .values(
+            state=State.CLAIMED,
+            lease_owner=owner,
+            lease_until=now + timedelta(seconds=lease_seconds),
+            attempts=_row.attempts + 1,
+        )
+        .returning(_row.id)
     )
+    return list(taken.scalars())
+
+
+def _give_up(connection: Connection, ids: list[int], reason: Reason, now: datetime) -> None:
+    if ids:
+        connection.execute(
+            update(offer_occurrences)
+            .where(_row.id.in_(ids), _claimable(now))
+            .values(state=State.MISSED, reason=reason, completed_at=now, lease_until=None)
+        )
 
 
 def _occurrences() -> Select[Any]:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    bindparam,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,10 +72,19 @@ offer_occurrences = Table(
     Column("delivered_groups", Integer),
     Column("completed_at", Instant),
     UniqueConstraint("offer_id", "due_at"),
-    # Claims and wake-ups look at one state from the earliest moment on, however long the calendar.
-    Index("ix_offer_occurrences_state_due_at", "state", "due_at"),
     Index("ix_offer_occurrences_due_at", "due_at"),
 )
 
-# The states that an occurrence can still be posted from.
-is_open = offer_occurrences.c.state.in_(["pending", "claimed"])
+# The states an occurrence can still be posted from. Written into the statement rather than bound,
+# for otherwise a database cannot know that the index below answers it.
+is_open = offer_occurrences.c.state.in_(
+    bindparam("open_states", ["pending", "claimed"], expanding=True, literal_execute=True)
+)
+
+# Claims and wake-ups see only what is open, however long the calendar and its history grow.
+Index(
+    "ix_offer_occurrences_open_due_at",
+    offer_occurrences.c.due_at,
+    sqlite_where=offer_occurrences.c.state.in_(["pending", "claimed"]),
+    postgresql_where=offer_occurrences.c.state.in_(["pending", "claimed"]),
+)
