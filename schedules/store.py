@@ -64,15 +64,14 @@ def claim_due(
     """
     if lease_seconds <= 0:
         raise ValueError("a lease must last some time")
+    _miss_late(connection, now)
     claimed: list[int] = []
     while len(claimed) < limit:
         due = connection.execute(_due(now, limit=_BATCH)).all()
         if not due:
             break
-        late = [row.id for row in due if row.expires_at < now]
-        overtaken = [row.id for row in due if row.expires_at >= now and row.due_at < row.latest]
-        ready = [row.id for row in due if row.expires_at >= now and row.due_at == row.latest]
-        _give_up(connection, late, Reason.GRACE_OVER, now)
+        overtaken = [row.id for row in due if row.due_at < row.latest]
+        ready = [row.id for row in due if row.due_at == row.latest]
         _give_up(connection, overtaken, Reason.SUPERSEDED, now)
         claimed += _take(connection, ready[: limit - len(claimed)], now, owner, lease_seconds)
     statement = _occurrences().where(_row.id.in_(claimed)).order_by(_row.due_at, _row.id)
@@ -123,7 +122,7 @@ def next_due(connection: Connection, now: datetime) -> datetime | None:
         .limit(1)
     )
     lapsing = select(func.min(_row.lease_until)).where(
-        is_open, _row.state == State.CLAIMED, _row.due_at <= now
+        is_open, _row.state == State.CLAIMED, _row.due_at <= now, _row.offer_id.not_in(held)
     )
     moments = [*connection.execute(pending).scalars(), *connection.execute(lapsing).scalars()]
     return min((moment for moment in moments if moment is not None), default=None)
@@ -194,6 +193,16 @@ def _claimable(now: datetime) -> ColumnElement[bool]:
     return and_(is_open, _row.due_at <= now, or_(_row.state == State.PENDING, lease_is_over))
 
 
+def _miss_late(connection: Connection, now: datetime) -> None:
+    """Close what is past its grace; a held offer, too, waits for its file no longer than that."""
+    late = select(_row.id).where(_claimable(now), _row.expires_at < now)
+    connection.execute(
+        update(offer_occurrences)
+        .where(_row.id.in_(late.with_for_update(skip_locked=True)))
+        .values(state=State.MISSED, reason=Reason.GRACE_OVER, completed_at=now, lease_until=None)
+    )
+
+
 def _due(now: datetime, limit: int) -> Select[Any]:
     """What is due, earliest first, with the ``latest`` due moment of the same offer."""
     other = offer_occurrences.alias()
@@ -209,8 +218,7 @@ def _due(now: datetime, limit: int) -> Select[Any]:
     return (
         select(_row.id, _row.due_at, _row.expires_at, latest.label("latest"))
         .join(offers, offers.c.id == _row.offer_id)
-        # A held offer waits for its file to be mended, but not beyond its grace.
-        .where(_claimable(now), or_(~offers.c.held, _row.expires_at < now))
+        .where(_claimable(now), ~offers.c.held)
         .order_by(_row.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True, of=offer_occurrences)

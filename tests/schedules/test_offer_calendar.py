@@ -43,7 +43,7 @@ class Calendar:
 
     def states(self) -> dict[datetime, tuple[State, Reason | None]]:
         with self.engine.connect() as connection:
-            listed = store.list_occurrences(connection)
+            listed = store.list_occurrences(connection, limit=10_000)
         return {occurrence.due_at: (occurrence.state, occurrence.reason) for occurrence in listed}
 
     def next_due(self, now: datetime) -> datetime | None:
@@ -344,6 +344,37 @@ def test_what_is_listed_is_what_was_written(calendar: Calendar) -> None:
         (offers[1], NOON, NOON + HOUR)
     ]
     assert none == []
+
+
+def test_a_lease_of_no_length_is_refused(calendar: Calendar) -> None:
+    with calendar.engine.begin() as connection, pytest.raises(ValueError, match="lease"):
+        store.claim_due(connection, NOON, "worker", 0)
+
+
+def test_removed_offers_are_listed_when_asked_for(calendar: Calendar) -> None:
+    calendar.sync(offer(), now=NOON)
+    calendar.sync(now=NOON + MINUTE)
+    with calendar.engine.connect() as connection:
+        assert store.list_offers(connection, NOON) == []
+        [listed] = store.list_offers(connection, NOON, include_removed=True)
+    assert (listed.offer.id, listed.removed_at) == ("double-11", NOON + MINUTE)
+
+
+def test_a_thousand_missed_moments_do_not_keep_others_from_being_claimed(
+    calendar: Calendar,
+) -> None:
+    calendar.sync(offer("* * * * *", id="minutely", grace_minutes=5), now=NOON)
+    calendar.plan(NOON, 2 * DAY)
+    back = NOON + 2 * DAY
+    calendar.sync(offer("* * * * *", id="minutely", grace_minutes=5), once(back, id="b"), now=NOON)
+    calendar.plan(NOON, 3 * DAY)
+    assert calendar.claim(back) == [back, back]
+    with calendar.engine.connect() as connection:
+        missed = store.list_occurrences(connection, states=[State.MISSED], limit=10_000)
+    reasons = [occurrence.reason for occurrence in missed]
+    # Two days of minutes, less the one that is posted and the five still within the grace.
+    assert reasons.count(Reason.GRACE_OVER) == 2 * 24 * 60 - 6
+    assert reasons.count(Reason.SUPERSEDED) == 5
 
 
 def test_a_time_without_a_zone_is_refused(calendar: Calendar) -> None:

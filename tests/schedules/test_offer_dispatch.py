@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from multiprocessing.synchronize import Barrier
 
 import pytest
-from conftest import open_engine
+from calendar_engine import open_engine
 from offer_samples import BOTH, CARE, NOON, VIP, once
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -173,6 +173,9 @@ def test_an_offer_that_broke_while_claimed_waits(calendar: Engine) -> None:
         store.sync_offers(connection, [], NOON, broken=["double-11.yaml"])
     with calendar.begin() as connection:
         assert dispatch(connection, occurrence, [VIP], enqueue, NOON) == 0
+    assert claimed(calendar, NOON + MINUTE) == []
+    with calendar.connect() as connection:
+        assert store.next_due(connection, NOON + MINUTE) is None
     scheduled(calendar, once(NOON, content=(Text(text="改好了"),)))
     [again] = claimed(calendar, NOON + MINUTE)
     with calendar.begin() as connection:
