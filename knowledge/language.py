@@ -1,0 +1,184 @@
+"""Text as retrieval sees it: one spelling, terms without a dictionary, everyday paraphrases.
+
+Chinese and Japanese are cut into character pairs, Latin words and model numbers stay whole. A pair
+that carries no topic (怎么, 可以, ですか …) is dropped from questions: one of only such words
+has nothing to look up. Paraphrases that members type for the same thing (多少钱, 价格, 几块)
+share one concept mark, written `≈name`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from knowledge.vocabulary import FILLER, PARAPHRASES, PROTECTED, SIMPLIFIED
+
+# Part of every fingerprint: raise it when texts are cut differently than before.
+VERSION = 1
+# A member may paste a whole article; what follows does not change what is asked.
+LONGEST_QUESTION = 2_000
+_HAN_KANA = "\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_RUN = re.compile(rf"[{_HAN_KANA}]+|[a-z0-9]+(?:[.\-_+#][a-z0-9]+)*[+#]*")
+_CJK = re.compile(rf"[{_HAN_KANA}]")
+_STICKER = re.compile(r"\[[\u4e00-\u9fffA-Za-z]{1,6}\]")
+_CLAUSE = re.compile(r"[。！？!?；;\n]+|[，,、~～…]+|(?<=[\u4e00-\u9fff])\s+(?=[\u4e00-\u9fff])")
+_SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?]*[”』」）)]?\n*")
+_ASKS = re.compile(
+    r"[?？]|吗|呢|么|怎|如何|什么|啥|哪|几|多少|多久|多大|能不能|可不可以|有没有|是不是|会不会|要不要"
+    r"|请问|为何|咋|可以|能用|か$|ですか|ますか|what|how|when|where|which|why|can|does|is "
+)
+
+
+def plain(text: str) -> str:
+    """One spelling: NFKC, lower case, simplified characters, no emoji, stickers or invisible marks.
+
+    >>> plain("ＶＣ精華 多少錢？[旺柴]")
+    'vc精华 多少钱?'
+    """
+    text = _STICKER.sub(" ", unicodedata.normalize("NFKC", text)).lower().translate(SIMPLIFIED)
+    if text.isascii():
+        return " ".join(text.split())
+    kept = []
+    for character in text:
+        category = unicodedata.category(character)
+        if category in ("Cf", "Mn"):
+            continue
+        # Cc: line breaks still separate clauses, everything else in C and S is not language.
+        kept.append(character if category[0] in "LNP" or character in "\n+~$€£¥°%" else " ")
+    return re.sub(r"[^\S\n]+", " ", "".join(kept)).strip()
+
+
+def has_words(text: str) -> bool:
+    """Whether a text holds a letter, a digit or an ideograph; a sticker is none."""
+    return any(character.isalnum() for character in plain(text))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a question asks for: concept marks, Latin words, and runs of CJK between fillers."""
+
+    concepts: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.concepts or self.words or self.runs)
+
+
+class Language:
+    """Cuts text into terms; carries the owner's own synonyms beside the everyday ones.
+
+    `synonyms` maps a name to the ways of saying it, for example
+    {"化妆水": ["爽肤水", "toner"]}. Two texts cut by two `Language`s of equal `fingerprint` are
+    comparable; others are not.
+    """
+
+    def __init__(self, synonyms: Mapping[str, Iterable[str]] | None = None) -> None:
+        groups: dict[str, set[str]] = {name: set(words) for name, words in PARAPHRASES.items()}
+        for name, words in (synonyms or {}).items():
+            groups.setdefault(plain(name), set()).update({name, *words})
+        self._concept: dict[str, str] = {}
+        for name, ways in groups.items():
+            for way in ways:
+                self._concept.setdefault(plain(way), f"≈{name}")
+        told = repr((VERSION, sorted(self._concept.items())))
+        self.fingerprint = f"language-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+        # Longest first, so that 退货运费 is not read as 退货.
+        words = sorted((re.escape(word) for word in self._concept), key=len, reverse=True)
+        self._concepts = re.compile("|".join(words))
+        filler = sorted((re.escape(word) for word in (*FILLER, *PROTECTED)), key=len, reverse=True)
+        self._filler = re.compile("|".join(filler))
+
+    def concepts(self, text: str) -> tuple[str, ...]:
+        """The concept marks in a plain text, each once, in order of appearance."""
+        found = (self._concept[match.group()] for match in self._concepts.finditer(text))
+        return tuple(dict.fromkeys(found))
+
+    def question_terms(self, text: str) -> Terms:
+        """Terms of a plain question: a paraphrase counts as its concept, fillers do not count."""
+        concepts: dict[str, None] = {}
+
+        def note(match: re.Match[str]) -> str:
+            concepts[self._concept[match.group()]] = None
+            return "|"
+
+        rest = self._concepts.sub(note, text[:LONGEST_QUESTION])
+        rest = self._filler.sub(_unless_protected, rest)
+        words: dict[str, None] = {}
+        runs: dict[str, None] = {}
+        for run in _RUN.findall(rest):
+            (runs if _CJK.match(run) else words)[run] = None
+        return Terms(tuple(concepts), tuple(words), tuple(runs))
+
+    def index_terms(self, text: str) -> list[str]:
+        """Every term of a plain text that a question could look up, repeats kept."""
+        found: list[str] = list(self.concepts(text))
+        for run in _RUN.findall(text):
+            if _CJK.match(run):
+                found.extend(run)
+                found.extend(pairs(run))
+            else:
+                found.append(run)
+                if not run.isalnum():
+                    found.extend(part for part in re.split(r"[^a-z0-9]+", run) if part)
+        return found
+
+    def searchable(self, text: str) -> str:
+        """A plain text laid out so that `term in searchable` tells whether a term occurs in it.
+
+        Latin words stand between spaces: `" pro "` is not in `product`.
+        """
+        runs = (run if _CJK.match(run) else f" {run} " for run in _RUN.findall(text))
+        return "|".join(runs) + "|" + "|".join(f"{mark}|" for mark in self.concepts(text))
+
+
+def _unless_protected(match: re.Match[str]) -> str:
+    return match.group() if match.group() in PROTECTED else "|"
+
+
+def pairs(run: str) -> list[str]:
+    """The overlapping character pairs of a CJK run; none for a single character."""
+    return [run[start : start + 2] for start in range(len(run) - 1)]
+
+
+@lru_cache(maxsize=65_536)
+def sought(term: str) -> str:
+    """How `term` is written inside `Language.searchable` text."""
+    if term[0] == "≈":
+        return term + "|"
+    return term if _CJK.match(term) else f" {term} "
+
+
+def clauses(text: str) -> list[str]:
+    """A plain text cut at punctuation; blank parts dropped."""
+    return [part.strip() for part in _CLAUSE.split(text) if part.strip()]
+
+
+def asks(text: str) -> bool:
+    """Whether a plain clause carries a sign of asking (吗, 怎么, 多少, か, ? …)."""
+    return _ASKS.search(text) is not None
+
+
+def focus(text: str) -> str:
+    """The part of a plain message that asks, when it also tells a story; else all of it.
+
+    Members write 我上周在店里买的,挺喜欢,请问开封能用多久: only what surrounds the asking counts,
+    with the clause before it, which often names the product.
+    """
+    parts = clauses(text)
+    if len(parts) < 3:
+        return text
+    asking = [place for place, part in enumerate(parts) if asks(part)]
+    if not asking:
+        return text
+    kept = {place for found in asking for place in (found - 1, found) if place >= 0}
+    return "，".join(part for place, part in enumerate(parts) if place in kept)
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences of a source text, verbatim, punctuation and line breaks kept with them."""
+    return [part for part in _SENTENCE.findall(text) if part.strip()]

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from model_endpoint import (
+    Behaviour,
+    ModelEndpoint,
+    busy_once_then,
+    completion,
+    drafts,
+    hangs,
+    says,
+    sends,
+)
+from tea_shop import ANY_GROUP, NOW, TEA_SHOP
+
+from knowledge.answering import Answer, Answerer, NoAnswer, NoAnswerReason, Question
+from knowledge.audience import SearchScope, for_group
+from knowledge.index import Index
+from knowledge.providers import chat_model
+
+Ask = Callable[..., Any]
+
+
+def asked(text: str, scope: SearchScope = ANY_GROUP, **more: Any) -> Question:
+    return Question(text=text, scope=scope, now=NOW, **more)
+
+
+# --- without a model -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("question", "answer"), TEA_SHOP)
+async def test_without_a_model_the_source_is_quoted_word_for_word(
+    tea_shop: Index, question: str, answer: str
+) -> None:
+    found = await Answerer(tea_shop).answer(asked(f"请问一下，{question}"))
+    assert isinstance(found, Answer)
+    assert found.text == answer
+    assert found.citations[0].question == question
+    assert not found.written_by_model
+
+
+@pytest.mark.parametrize(
+    "text", ["有没有乌龙茶卖", "今天天气真好啊", "煎茶可以给狗喝吗", "x" * 20_000]
+)
+async def test_what_is_not_in_the_knowledge_base_gets_no_answer(tea_shop: Index, text: str) -> None:
+    found = await Answerer(tea_shop).answer(asked(text))
+    assert isinstance(found, NoAnswer)
+    assert found.reason in (NoAnswerReason.NOT_IN_KNOWLEDGE, NoAnswerReason.LOW_CONFIDENCE)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "😀😀😀", "\u200b\u200b", "[旺柴][旺柴]"])
+async def test_a_message_without_words_is_an_empty_question(tea_shop: Index, text: str) -> None:
+    assert await Answerer(tea_shop).answer(asked(text)) == NoAnswer(
+        reason=NoAnswerReason.EMPTY_QUESTION
+    )
+
+
+async def test_zero_width_and_full_width_characters_do_not_hide_a_question(tea_shop: Index) -> None:
+    found = await Answerer(tea_shop).answer(asked("退\u200b款\ufeff多久到账？？？😀"))
+    assert isinstance(found, Answer)
+    assert found.text == "收到退货后 3 个工作日内原路退款。"
+
+
+async def test_a_hundred_thousand_characters_with_a_question_at_the_end_are_answered_or_handed_over(
+    tea_shop: Index,
+) -> None:
+    found = await Answerer(tea_shop).answer(asked("啦" * 100_000 + "，退款多久到账？"))
+    assert isinstance(found, Answer | NoAnswer)
+
+
+async def test_an_empty_knowledge_base_says_so(open_index: Callable[..., Index]) -> None:
+    found = await Answerer(open_index()).answer(asked("包邮吗"))
+    assert isinstance(found, NoAnswer)
+    assert found.reason == NoAnswerReason.EMPTY_KNOWLEDGE
+
+
+async def test_a_story_before_the_question_does_not_hide_it(tea_shop: Index) -> None:
+    found = await Answerer(tea_shop).answer(
+        asked(
+            "我上周末在你们家直播间抢了三盒，当礼物送人挺有面子，朋友都说好喝，请问开封以后能放多久呢"
+        )
+    )
+    assert isinstance(found, Answer)
+    assert found.text.startswith("开封后请在 60 天内")
+
+
+async def test_a_question_about_a_quoted_message_is_read_together_with_it(tea_shop: Index) -> None:
+    answerer = Answerer(tea_shop)
+    alone = await answerer.answer(asked("这个多少钱？"))
+    assert isinstance(alone, NoAnswer)
+    found = await answerer.answer(asked("这个多少钱？", quoted="玄米茶"))
+    assert isinstance(found, Answer)
+    assert found.text == "玄米茶一袋 200 克，45 元。"
+
+
+async def test_another_groups_answer_is_never_given(
+    database: sa.Engine, learn: Callable[..., int], tea_shop: Index
+) -> None:
+    learn("茶会的密码是什么？", "樱花。", scope=for_group("insiders"))
+    with database.begin() as connection:
+        tea_shop.refresh(connection)
+    outside = await Answerer(tea_shop).answer(asked("茶会的密码是什么？"))
+    assert isinstance(outside, NoAnswer)
+    assert all(p.text != "樱花。" for p in outside.passages)
+    inside = await Answerer(tea_shop).answer(
+        asked("茶会的密码是什么？", SearchScope(group="insiders"))
+    )
+    assert isinstance(inside, Answer)
+
+
+async def test_an_expired_price_is_never_given(
+    database: sa.Engine, learn: Callable[..., int], tea_shop: Index
+) -> None:
+    learn("抹茶礼盒多少钱？", "今天 99 元。", valid_to=NOW)
+    with database.begin() as connection:
+        tea_shop.refresh(connection)
+    expired = await Answerer(tea_shop).answer(asked("抹茶礼盒多少钱？"))
+    assert isinstance(expired, NoAnswer)
+    earlier = Question(text="抹茶礼盒多少钱？", scope=ANY_GROUP, now=NOW - timedelta(seconds=1))
+    assert isinstance(await Answerer(tea_shop).answer(earlier), Answer)
+
+
+# --- with a model --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ask(tea_shop: Index) -> Ask:
+    """Ask the tea shop with a model endpoint that behaves as told."""
+
+    async def ask_it(
+        behaviour: Behaviour,
+        text: str = "退款多久到账？",
+        *,
+        limit_seconds: float = 20.0,
+        **more: Any,
+    ) -> tuple[Answer | NoAnswer, ModelEndpoint]:
+        with ModelEndpoint(behaviour) as endpoint:
+            model = chat_model("stand-in", api_key="k", base_url=endpoint.url)
+            answerer = Answerer(tea_shop, model, limit_seconds=limit_seconds, **more)
+            return await answerer.answer(asked(text)), endpoint
+
+    return ask_it
+
+
+@pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
+async def test_a_model_writes_from_the_passages_in_one_structured_call(
+    ask: Ask, method: str
+) -> None:
+    draft = drafts(answerable=True, answer="收到退货后 3 个工作日内退款哦。", citations=[1])
+    found, endpoint = await ask(draft, method=method)
+    assert isinstance(found, Answer)
+    assert found.written_by_model
+    assert found.text == "收到退货后 3 个工作日内退款哦。"
+    assert [p.question for p in found.citations] == ["退款多久到账？"]
+    assert found.model is not None
+    assert (found.model.model, found.model.input_tokens, found.model.attempts) == (
+        "stand-in",
+        321,
+        1,
+    )
+    (request,) = endpoint.requests
+    told = "\n".join(str(message["content"]) for message in request["messages"])
+    assert "收到退货后 3 个工作日内原路退款。" in told
+    assert "<question>退款多久到账？</question>" in told
+
+
+async def test_a_question_the_shop_never_heard_of_does_not_reach_the_model(ask: Ask) -> None:
+    found, endpoint = await ask(drafts(answerable=True, answer="有的！", citations=[1]), "哈雷彗星")
+    assert isinstance(found, NoAnswer)
+    assert found.reason == NoAnswerReason.NOT_IN_KNOWLEDGE
+    assert endpoint.requests == []
+
+
+async def test_a_model_that_finds_no_answer_in_the_passages_gives_none(ask: Ask) -> None:
+    found, _ = await ask(drafts(answerable=False))
+    assert isinstance(found, NoAnswer)
+    assert found.reason == NoAnswerReason.NOT_IN_KNOWLEDGE
+    assert found.passages
+
+
+@pytest.mark.parametrize(
+    ("draft", "detail"),
+    [
+        ({"answer": "三天内退。", "citations": []}, "no citation"),
+        ({"answer": "三天内退。", "citations": [9]}, "does not exist"),
+        ({"answer": "5 个工作日内退款。", "citations": [1]}, "5"),
+        ({"answer": "请看 https://evil.example/refund", "citations": [1]}, "https://evil.example"),
+        ({"answer": "@所有人 3 个工作日内退款", "citations": [1]}, "everybody"),
+        ({"answer": "退" * 5_000, "citations": [1]}, "too long"),
+    ],
+)
+async def test_a_draft_that_its_sources_do_not_bear_out_fails_the_check(
+    ask: Ask, draft: dict[str, Any], detail: str
+) -> None:
+    found, _ = await ask(drafts(answerable=True, **draft))
+    assert isinstance(found, NoAnswer)
+    assert found.reason == NoAnswerReason.FAILED_CHECK
+    assert detail in found.detail
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (sends(500, b"oops"), NoAnswerReason.MODEL_UNAVAILABLE),
+        (sends(503, b"{}"), NoAnswerReason.MODEL_UNAVAILABLE),
+        (sends(401, b'{"error": {"message": "bad key"}}'), NoAnswerReason.MODEL_UNAVAILABLE),
+        (sends(429, b'{"error": {"message": "slow down"}}'), NoAnswerReason.MODEL_RATE_LIMITED),
+        (sends(200, b"<html>gateway</html>"), NoAnswerReason.MODEL_NONSENSE),
+        (sends(200, b"{}"), NoAnswerReason.MODEL_NONSENSE),
+        (sends(200, b'{"choices": []}'), NoAnswerReason.MODEL_NONSENSE),
+        (sends(200, b""), NoAnswerReason.MODEL_NONSENSE),
+        (says("大概三天吧"), NoAnswerReason.MODEL_NONSENSE),
+        (says('{"answerable": "perhaps"}'), NoAnswerReason.MODEL_NONSENSE),
+        (drafts(something="else"), NoAnswerReason.MODEL_NONSENSE),
+        (drafts(answerable=True, answer="   ", citations=[1]), NoAnswerReason.MODEL_NONSENSE),
+        (
+            lambda endpoint, request: completion({"role": "assistant", "content": None}),
+            NoAnswerReason.MODEL_NONSENSE,
+        ),
+    ],
+)
+async def test_an_endpoint_that_fails_or_talks_nonsense_means_no_answer(
+    ask: Ask, behaviour: Behaviour, reason: NoAnswerReason
+) -> None:
+    found, _ = await ask(behaviour)
+    assert isinstance(found, NoAnswer)
+    assert found.reason == reason
+    assert found.passages
+
+
+async def test_an_endpoint_that_is_down_means_no_answer(tea_shop: Index) -> None:
+    with ModelEndpoint(says("")) as endpoint:
+        url = endpoint.url
+    model = chat_model("stand-in", api_key="k", base_url=url)
+    found = await Answerer(tea_shop, model).answer(asked("退款多久到账？"))
+    assert isinstance(found, NoAnswer)
+    assert found.reason == NoAnswerReason.MODEL_UNAVAILABLE
+    assert found.model is not None
+    assert found.model.attempts == 2
+
+
+async def test_an_endpoint_slower_than_the_limit_is_not_waited_for(ask: Ask) -> None:
+    found, _ = await ask(hangs(600), limit_seconds=0.5)
+    assert isinstance(found, NoAnswer)
+    assert found.reason == NoAnswerReason.MODEL_TIMEOUT
+
+
+async def test_an_endpoint_that_was_busy_for_a_moment_is_asked_again(ask: Ask) -> None:
+    good = drafts(answerable=True, answer="3 个工作日内退款。", citations=[1])
+    found, endpoint = await ask(busy_once_then(good))
+    assert isinstance(found, Answer)
+    assert len(endpoint.requests) == 2
+
+
+async def test_a_sure_curated_answer_is_quoted_although_a_model_is_there(ask: Ask) -> None:
+    found, endpoint = await ask(says("nonsense"), curated_from=0.9)
+    assert isinstance(found, Answer)
+    assert not found.written_by_model
+    assert endpoint.requests == []
+
+
+async def test_a_key_never_shows_in_what_went_wrong(tea_shop: Index) -> None:
+    with ModelEndpoint(sends(401, b'{"error": {"message": "bad key sk-secret"}}')) as endpoint:
+        model = chat_model("stand-in", api_key="sk-secret", base_url=endpoint.url)
+        found = await Answerer(tea_shop, model).answer(asked("退款多久到账？"))
+    assert "sk-secret" not in repr(found)
+
+
+def test_without_key_or_name_there_is_no_model() -> None:
+    assert chat_model("gpt", api_key=None) is None
+    assert chat_model("", api_key="k") is None

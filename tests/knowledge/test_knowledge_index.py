@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from tea_shop import ANY_GROUP, NOW, TEA_SHOP
+
+from knowledge import catalog
+from knowledge.audience import Scope, SearchScope, for_group, for_tags
+from knowledge.index import Index, Refreshed
+from knowledge.language import Language
+
+Learn = Callable[..., int]
+OpenIndex = Callable[..., Index]
+
+
+def refresh(database: sa.Engine, index: Index) -> Refreshed:
+    with database.begin() as connection:
+        return index.refresh(connection)
+
+
+def best(index: Index, question: str, scope: SearchScope = ANY_GROUP) -> str | None:
+    found = index.search(question, scope, NOW)
+    return found[0].question if found and found[0].score >= 0.6 else None
+
+
+@pytest.mark.parametrize("question", [question for question, _ in TEA_SHOP])
+def test_a_question_finds_itself_first(tea_shop: Index, question: str) -> None:
+    assert best(tea_shop, question) == question
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("姜茶啥价", "红枣姜茶多少钱一盒？"),
+        ("怀孕了能喝你们家煎茶不", "孕妇可以喝煎茶吗？"),
+        ("钱退的话几天能收到呀", "退款多久到账？"),
+        ("开了之后能放多长时间", "开封以后能放多久？"),
+        ("請問新疆包郵嗎", "新疆包邮吗？"),
+        ("京都本店几点关门啊 在线等", "京都本店几点开门？"),
+    ],
+)
+def test_what_members_type_finds_the_question_they_mean(
+    tea_shop: Index, typed: str, meant: str
+) -> None:
+    assert best(tea_shop, typed) == meant
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "今天天气真好",
+        "有没有乌龙茶卖",
+        "哈哈哈哈",
+        "世界杯谁赢了",
+        "煎茶可以给狗喝吗",
+        "😀😀",
+        "？",
+        "",
+    ],
+)
+def test_what_the_shop_never_heard_of_finds_nothing_sure(tea_shop: Index, typed: str) -> None:
+    assert best(tea_shop, typed) is None
+
+
+def test_an_index_never_refreshed_finds_nothing(open_index: OpenIndex) -> None:
+    assert open_index().search("包邮吗", ANY_GROUP, NOW) == []
+
+
+def test_a_group_never_sees_what_is_meant_for_another(
+    database: sa.Engine, learn: Learn, open_index: OpenIndex
+) -> None:
+    meant: list[tuple[str, Scope | None]] = [
+        ("对所有人的密码是什么？", None),
+        ("茶友群的密码是什么？", for_group("tea-lovers")),
+        ("清晨群的密码是什么？", for_group("early-birds")),
+        ("会员的密码是什么？", for_tags("vip", "svip")),
+        ("员工的密码是什么？", for_tags("staff")),
+    ]
+    for question, scope in meant:
+        learn(question, "1234", scope=scope)
+    index = open_index()
+    refresh(database, index)
+
+    def seen(group: str, *tags: str) -> set[str]:
+        scope = SearchScope(group=group, tags=frozenset(tags))
+        # Off by a word, so that meaning is consulted beside the words.
+        found = index.search("密码是啥来着哦", scope, NOW, limit=10)
+        return {(passage.question or "").removesuffix("的密码是什么？") for passage in found}
+
+    assert seen("tea-lovers", "vip") == {"对所有人", "茶友群", "会员"}
+    assert seen("early-birds") == {"对所有人", "清晨群"}
+    assert seen("office", "staff") == {"对所有人", "员工"}
+    assert seen("nobody") == {"对所有人"}
+
+
+def test_an_entry_is_found_only_while_it_is_valid(
+    database: sa.Engine, learn: Learn, open_index: OpenIndex
+) -> None:
+    learn("618 有什么优惠？", "满 300 减 50。", valid_from=NOW, valid_to=NOW + timedelta(days=1))
+    index = open_index()
+    refresh(database, index)
+
+    def found(moment: timedelta) -> bool:
+        return bool(index.search("618 优惠", ANY_GROUP, NOW + moment))
+
+    assert not found(timedelta(microseconds=-1))
+    assert found(timedelta(0))
+    assert found(timedelta(hours=23))
+    assert not found(timedelta(days=1))
+
+
+def test_a_change_is_found_after_the_next_refresh_and_the_old_text_is_not(
+    database: sa.Engine, learn: Learn, tea_shop: Index
+) -> None:
+    learn("玄米茶多少钱一袋？", "玄米茶一袋 200 克，49 元。")
+    with database.begin() as connection:
+        assert tea_shop.stale(connection)
+    assert refresh(database, tea_shop).added == 1
+    found = tea_shop.search("玄米茶多少钱一袋？", ANY_GROUP, NOW)
+    assert [p.text for p in found if "玄米茶" in p.text] == ["玄米茶一袋 200 克，49 元。"]
+    with database.begin() as connection:
+        assert not tea_shop.stale(connection)
+
+
+def test_a_retired_entry_is_not_found(database: sa.Engine, tea_shop: Index) -> None:
+    (first, *_) = tea_shop.search("新疆包邮吗", ANY_GROUP, NOW)
+    with database.begin() as connection:
+        catalog.retire(connection, first.entry_id, NOW)
+    refresh(database, tea_shop)
+    assert best(tea_shop, "新疆包邮吗？") is None
+
+
+def test_a_restart_opens_what_is_there_without_building(
+    database: sa.Engine, tea_shop: Index, open_index: OpenIndex
+) -> None:
+    tea_shop.close()
+    again = open_index()
+    assert refresh(database, again) == Refreshed(added=0, removed=0, revision=len(TEA_SHOP))
+    assert best(again, "退款多久到账") == "退款多久到账？"
+
+
+def test_progress_tells_how_many_of_how_many(
+    database: sa.Engine, learn: Learn, open_index: OpenIndex
+) -> None:
+    for question, answer in TEA_SHOP:
+        learn(question, answer)
+    seen: list[tuple[int, int]] = []
+    with database.begin() as connection:
+        open_index().refresh(connection, lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (8, 8)
+
+
+def test_two_indexes_over_one_directory_do_not_disturb_each_other(
+    database: sa.Engine, learn: Learn, tea_shop: Index, open_index: OpenIndex
+) -> None:
+    other = open_index()
+    refresh(database, other)
+    learn("可以寄到香港吗？", "可以，顺丰到付。")
+    for index in (tea_shop, other):
+        refresh(database, index)
+        assert best(index, "香港能寄吗") == "可以寄到香港吗？"
+    assert tea_shop.size == other.size == 9
+
+
+def test_another_language_setting_builds_anew(
+    database: sa.Engine, tea_shop: Index, open_index: OpenIndex
+) -> None:
+    assert best(tea_shop, "小红多少钱") is None
+    tea_shop.close()
+    nicknamed = open_index(Language({"红枣姜茶": ["小红"]}))
+    assert refresh(database, nicknamed).rebuilt == "another embedding"
+    assert best(nicknamed, "小红多少钱") == "红枣姜茶多少钱一盒？"
+
+
+def test_another_database_builds_anew(
+    database: sa.Engine, tea_shop: Index, open_index: OpenIndex, tmp_path: Path
+) -> None:
+    tea_shop.close()
+    other = sa.create_engine(f"sqlite:///{tmp_path / 'other.db'}")
+    catalog.metadata.create_all(other)
+    with other.begin() as connection:
+        catalog.add_entry(
+            connection, question="有抹茶吗？", answer="有。", source="t", scope=Scope(), now=NOW
+        )
+    index = open_index()
+    assert refresh(other, index).rebuilt == "another catalog"
+    assert index.size == 1
+    other.dispose()
+
+
+def damage_words(slot: Path) -> None:
+    for file in slot.glob("generation-*/words/*"):
+        file.write_bytes(b"garbage")
+
+
+def damage_vectors(slot: Path) -> None:
+    for file in slot.glob("generation-*/vectors/chroma.sqlite3"):
+        file.write_bytes(b"garbage" * 1000)
+
+
+def lose_vectors(slot: Path) -> None:
+    for file in slot.glob("generation-*/vectors/chroma.sqlite3"):
+        file.unlink()
+
+
+def damage_mark(slot: Path) -> None:
+    (slot / "mark.json").write_text('{"generation":', encoding="utf-8")
+
+
+def foreign_format(slot: Path) -> None:
+    mark = json.loads((slot / "mark.json").read_text(encoding="utf-8"))
+    (slot / "mark.json").write_text(json.dumps({**mark, "format": 999}), encoding="utf-8")
+
+
+def died_while_opening(slot: Path) -> None:
+    (slot / "opening").touch()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage_words, damage_vectors, lose_vectors, damage_mark, foreign_format, died_while_opening],
+)
+def test_a_damaged_folder_is_built_again_from_the_catalog(
+    database: sa.Engine,
+    tea_shop: Index,
+    open_index: OpenIndex,
+    tmp_path: Path,
+    damage: Callable[[Path], None],
+) -> None:
+    tea_shop.close()
+    damage(tmp_path / "index" / "slot-0")
+    index = open_index()
+    assert refresh(database, index).rebuilt
+    assert index.size == len(TEA_SHOP)
+    assert best(index, "新疆包邮不") == "新疆包邮吗？"
+    assert len(list((tmp_path / "index" / "slot-0").glob("generation-*"))) == 1
+
+
+INGEST_FOREVER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+import sqlalchemy as sa
+from knowledge import catalog
+from knowledge.audience import everybody
+from knowledge.index import Index
+from knowledge.language import Language
+from knowledge.providers import LocalEmbeddings
+
+database = sa.create_engine("sqlite:///" + sys.argv[1])
+language = Language()
+index = Index(Path(sys.argv[2]), LocalEmbeddings(language), language=language)
+now = datetime(2026, 6, 18, tzinfo=UTC)
+n = 0
+while True:
+    n += 1
+    with database.begin() as connection:
+        for part in range(20):
+            catalog.add_entry(connection, question=f"{n}号第{part}种茶多少钱？",
+                              answer=f"{n} 元 {part} 角。", source="t", scope=everybody(), now=now)
+    with database.begin() as connection:
+        index.refresh(connection)
+    print(n, flush=True)
+"""
+
+
+def test_a_process_killed_while_indexing_leaves_nothing_that_cannot_be_finished(
+    database: sa.Engine, open_index: OpenIndex, tmp_path: Path
+) -> None:
+    for kills in range(1, 4):
+        process = subprocess.Popen(
+            [sys.executable, "-c", INGEST_FOREVER, tmp_path / "shop.db", tmp_path / "index"],
+            stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        )  # fmt: skip
+        assert process.stdout is not None
+        for _ in range(kills):
+            assert process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        index = open_index()
+        refresh(database, index)
+        with database.begin() as connection:
+            live = catalog.list_entries(connection, limit=100_000)
+        assert index.size == len(live)
+        for entry in (live[0], live[-1]):
+            found = index.search(entry.question or "", ANY_GROUP, NOW, limit=1)
+            assert [p.text for p in found] == [entry.text]
+        index.close()
