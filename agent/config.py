@@ -74,9 +74,18 @@ class Storage(_Part):
     chroma_url: str | None = None
 
 
+class Suggestions(_Part):
+    """What the page offers a newcomer to click."""
+
+    known: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    chatter: tuple[str, ...] = ()
+
+
 class Web(_Part):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
+    suggestions: Suggestions = Suggestions()
 
     @model_validator(mode="after")
     def _loopback_only(self) -> Self:
@@ -170,6 +179,7 @@ class Knowledge(_Part):
     embeddings: Embeddings = Embeddings()
     threshold: float | None = Field(None, ge=0, le=1)
     refresh_seconds: float = Field(2, gt=0)
+    synonyms: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class Model(_Part):
@@ -178,7 +188,7 @@ class Model(_Part):
     name: str = "gpt-4.1-mini"
     base_url: str | None = None
     timeout_seconds: float = Field(20, gt=0, le=120)
-    attempts: int = Field(2, ge=1, le=5)
+    structured_output: Literal["function_calling", "json_schema", "json_mode"] = "function_calling"
 
 
 class Quiet(_Part):

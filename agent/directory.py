@@ -180,7 +180,7 @@ class Directory:
         return place
 
     def _find_place(self, connection: Connection, message: InboundMessage, now: datetime) -> Place:
-        account_id = self._account_id(connection, message.channel, message.account)
+        account_id = self.account_id(connection, message.channel, message.account)
         group_id = self._find_group(
             connection,
             account_id,
@@ -202,7 +202,7 @@ class Directory:
 
     def see_account(self, connection: Connection, status: AccountStatus) -> int:
         """Keep the account's connection; a login starts a new season of ids."""
-        account_id = self._account_id(connection, status.channel, status.account)
+        account_id = self.account_id(connection, status.channel, status.account)
         before = connection.execute(
             select(accounts.c.connection, accounts.c.self_id).where(accounts.c.id == account_id)
         ).one()
@@ -231,7 +231,7 @@ class Directory:
 
     def see_group(self, connection: Connection, seen: GroupSeen) -> int:
         """Keep a group's name and members as they are now."""
-        account_id = self._account_id(connection, seen.channel, seen.account)
+        account_id = self.account_id(connection, seen.channel, seen.account)
         group_id = self._find_group(
             connection, account_id, seen.channel, seen.account, seen.group_id, seen.name, seen.at
         )
@@ -253,7 +253,7 @@ class Directory:
 
     def see_joined(self, connection: Connection, joined: MembersJoined) -> int:
         """Keep who joined. Returns the group's id."""
-        account_id = self._account_id(connection, joined.channel, joined.account)
+        account_id = self.account_id(connection, joined.channel, joined.account)
         group_id = self._find_group(
             connection, account_id, joined.channel, joined.account, joined.group_id, "", joined.at
         )
@@ -262,7 +262,7 @@ class Directory:
 
     def see_left(self, connection: Connection, left: MembersLeft) -> int:
         """Keep who left. Returns the group's id."""
-        account_id = self._account_id(connection, left.channel, left.account)
+        account_id = self.account_id(connection, left.channel, left.account)
         group_id = self._find_group(
             connection, account_id, left.channel, left.account, left.group_id, "", left.at
         )
@@ -299,10 +299,13 @@ class Directory:
             query = query.where(groups.c.kind == kind)
         return {row.id: self._group_info(row) for row in connection.execute(query)}
 
-    def operators_group(self, connection: Connection) -> GroupInfo | None:
-        """The group that tickets go to, once it has been seen."""
-        found = self.groups(connection, kind="operators")
-        return next(iter(found.values()), None)
+    def operators_group(self, connection: Connection, account_id: int) -> GroupInfo | None:
+        """The group that tickets go to, once seen; the account's own if it has one."""
+        found = sorted(
+            self.groups(connection, kind="operators").values(),
+            key=lambda group: (group.account_id != account_id, group.id),
+        )
+        return found[0] if found else None
 
     def _group_info(self, row: Any) -> GroupInfo:
         own = self._bot_names.get((row.channel, row.account_name), ())
@@ -325,7 +328,8 @@ class Directory:
 
     # -- rows ---------------------------------------------------------------------
 
-    def _account_id(self, connection: Connection, channel: str, name: str) -> int:
+    def account_id(self, connection: Connection, channel: str, name: str) -> int:
+        """The account's row, made if it is new."""
         found = connection.scalar(
             select(accounts.c.id).where(accounts.c.channel == channel, accounts.c.name == name)
         )

@@ -420,28 +420,28 @@ def claim_due(
 # -- completing ---------------------------------------------------------------------
 
 
-def complete(
-    connection: Connection,
-    owner: str,
-    decided: Sequence[tuple[ClaimedTurn, Decision]],
-    now: datetime,
-) -> set[int]:
-    """Write the decision of each turn that `owner` still holds; returns those turns' ids.
+def hold(connection: Connection, owner: str, turn_ids: Sequence[int]) -> set[int]:
+    """Finish these turns as far as `owner` still holds them; returns the ids of those.
 
-    A turn whose lease was taken over meanwhile is left to its new holder.
+    In the same transaction `decide` must write their decisions. A turn whose lease was taken
+    over meanwhile is left to its new holder.
     """
-    held = set(
+    return set(
         connection.scalars(
             update(turns)
             .where(
-                turns.c.id.in_([turn.id for turn, _ in decided]),
-                turns.c.state == "claimed",
-                turns.c.lease_owner == owner,
+                turns.c.id.in_(turn_ids), turns.c.state == "claimed", turns.c.lease_owner == owner
             )
             .values(state="done")
             .returning(turns.c.id)
         )
     )
+
+
+def decide(
+    connection: Connection, decided: Sequence[tuple[ClaimedTurn, Decision]], now: datetime
+) -> None:
+    """Write the one decision of each turn."""
     rows = [
         {
             "turn_id": turn.id,
@@ -452,11 +452,9 @@ def complete(
             "decided_at": now,
         }
         for turn, decision in decided
-        if turn.id in held
     ]
     if rows:
         connection.execute(decisions.insert(), rows)
-    return held
 
 
 def give_back(connection: Connection, owner: str, turn_id: int, again_at: datetime) -> None:

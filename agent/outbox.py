@@ -7,7 +7,7 @@ repeated by itself. failed: the network refused it, or tries ran out. expired: i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +24,6 @@ from sqlalchemy import (
     Text,
     bindparam,
     func,
-    or_,
     select,
     update,
 )
@@ -90,6 +89,7 @@ Index(
     postgresql_where=_UNSETTLED,
 )
 Index("deliveries_by_group", deliveries.c.group_id, deliveries.c.id)
+Index("deliveries_by_sending", deliveries.c.group_id, deliveries.c.sending_at)
 Index("deliveries_by_turn", deliveries.c.turn_id)
 Index("deliveries_by_echo", deliveries.c.account_id, deliveries.c.external_id)
 Index("deliveries_by_sent", deliveries.c.account_id, deliveries.c.sent_at)
@@ -97,6 +97,7 @@ Index("deliveries_by_sent", deliveries.c.account_id, deliveries.c.sent_at)
 ANSWER, TICKET, OFFER = 0, 1, 5  # priorities
 MAX_ATTEMPTS = 6
 _CLOCK_SKEW = timedelta(minutes=2)  # between this machine and the network's time stamps
+_ECHO_DELAY = timedelta(minutes=10)  # the longest a network takes to give a message back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,6 +221,14 @@ _MARK_SENDING = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What to send now, and when to look again if something waits only for the pace."""
+
+    deliveries: tuple[ClaimedDelivery, ...] = ()
+    look_again_at: datetime | None = None
+
+
 def claim(
     connection: Connection,
     account_id: int,
@@ -227,25 +236,30 @@ def claim(
     now: datetime,
     *,
     busy: Collection[int] = (),
+    ready_at: Callable[[int], datetime] | None = None,
     limit: int = 16,
-) -> list[ClaimedDelivery]:
-    """Mark up to `limit` deliveries `sending`, one per group, in order; not of `busy` groups."""
-    _expire(connection, account_id, now)
+) -> Claim:
+    """Mark up to `limit` deliveries `sending`, one per group, in order.
+
+    Leaves out the groups in `busy` and those whose pace, `ready_at(group_id)`, is not there yet.
+    """
+    connection.execute(_EXPIRE, {"account": account_id, "now": now})
     head = connection.execute(
-        _HEAD, {"account": account_id, "now": now, "busy": list(busy), "scan": limit * 4}
+        _HEAD, {"account": account_id, "now": now, "busy": list(busy), "scan": max(limit * 4, 32)}
     ).all()
     first_of_group: dict[int, Any] = {}
     for row in head:
         first_of_group.setdefault(row.group_id, row)
-    chosen = list(first_of_group.values())[:limit]
+    waits = {group_id: ready_at(group_id) if ready_at else now for group_id in first_of_group}
+    chosen = [row for row in first_of_group.values() if waits[row.group_id] <= now][:limit]
     if not chosen:
-        return []
+        return Claim(look_again_at=min(waits.values(), default=None))
     marked = set(
         connection.scalars(
             _MARK_SENDING, {"ids": [row.id for row in chosen], "owner": owner, "now": now}
         )
     )
-    return [_claimed(row) for row in chosen if row.id in marked]
+    return Claim(deliveries=tuple(_claimed(row) for row in chosen if row.id in marked))
 
 
 _EXPIRE = update(deliveries).where(
@@ -253,10 +267,6 @@ _EXPIRE = update(deliveries).where(
     _PENDING,
     deliveries.c.expires_at <= bindparam("now", type_=Instant),
 ).values(state="expired", error="its time had passed before it could be sent")  # fmt: skip
-
-
-def _expire(connection: Connection, account_id: int, now: datetime) -> None:
-    connection.execute(_EXPIRE, {"account": account_id, "now": now})
 
 
 def _claimed(row: Any) -> ClaimedDelivery:
@@ -277,11 +287,13 @@ def _claimed(row: Any) -> ClaimedDelivery:
 
 def next_pending(connection: Connection, account_id: int) -> datetime | None:
     """When the account's next delivery may be claimed."""
-    return connection.scalar(
-        select(func.min(deliveries.c.not_before, type_=Instant)).where(
-            deliveries.c.account_id == account_id, _PENDING
-        )
+    found: datetime | None = connection.scalar(
+        select(deliveries.c.not_before)
+        .where(deliveries.c.account_id == account_id, _PENDING)
+        .order_by(deliveries.c.not_before)
+        .limit(1)
     )
+    return found
 
 
 # -- settling -----------------------------------------------------------------------
@@ -338,24 +350,7 @@ def match_echoes(connection: Connection, echo_ids: Sequence[int], now: datetime)
     """Settle unsettled deliveries by own messages that came back; returns how many."""
     settled = 0
     for echo in connection.execute(select(messages).where(messages.c.id.in_(list(echo_ids)))):
-        found = connection.scalar(
-            select(deliveries.c.id)
-            .where(
-                deliveries.c.account_id == echo.account_id,
-                deliveries.c.group_id == echo.group_id,
-                deliveries.c.echo_id.is_(None),
-                or_(
-                    (deliveries.c.external_id == echo.external_id)
-                    & (deliveries.c.external_id != ""),
-                    (deliveries.c.fingerprint == echo.fingerprint)
-                    & deliveries.c.state.in_(("sending", "ambiguous", "sent"))
-                    & (deliveries.c.external_id == "")
-                    & (deliveries.c.sending_at <= echo.sent_at + _CLOCK_SKEW),
-                ),
-            )
-            .order_by(deliveries.c.id)
-            .limit(1)
-        )
+        found = _named_by(connection, echo) or _resembling(connection, echo)
         if found is None:
             continue
         connection.execute(
@@ -364,6 +359,34 @@ def match_echoes(connection: Connection, echo_ids: Sequence[int], now: datetime)
         mark_sent(connection, found, echo.external_id, now)
         settled += 1
     return settled
+
+
+def _named_by(connection: Connection, echo: Any) -> int | None:
+    """The delivery for which the network had named this id."""
+    return connection.scalar(
+        select(deliveries.c.id).where(
+            deliveries.c.account_id == echo.account_id,
+            deliveries.c.external_id == echo.external_id,
+            deliveries.c.echo_id.is_(None),
+        )
+    )
+
+
+def _resembling(connection: Connection, echo: Any) -> int | None:
+    """The oldest delivery of the same words to the same group just before, not matched yet."""
+    return connection.scalar(
+        select(deliveries.c.id)
+        .where(
+            deliveries.c.group_id == echo.group_id,
+            deliveries.c.sending_at.between(echo.sent_at - _ECHO_DELAY, echo.sent_at + _CLOCK_SKEW),
+            deliveries.c.fingerprint == echo.fingerprint,
+            deliveries.c.state.in_(("sending", "ambiguous", "sent")),
+            deliveries.c.external_id == "",
+            deliveries.c.echo_id.is_(None),
+        )
+        .order_by(deliveries.c.id)
+        .limit(1)
+    )
 
 
 def unsettled(connection: Connection, account_id: int, owner: str | None = None) -> list[int]:

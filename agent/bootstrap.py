@@ -1,0 +1,462 @@
+"""The composition root: the only file that takes Settings apart and picks concrete classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from agent import schema
+from agent.channels.base import Channel
+from agent.channels.simulated import SimulatedChannel, SimulatedGroup
+from agent.config import (
+    Account,
+    Group,
+    Pace,
+    Policy,
+    Settings,
+    TerminalAccount,
+    WebAccount,
+    WechatyAccount,
+)
+from agent.database import Database
+from agent.directory import Directory, GroupInfo, GroupPlan
+from agent.gate import QuietTimes, Rules
+from agent.intake import Intake
+from agent.knowledge_base import KnowledgeBase, learn
+from agent.leases import Owner
+from agent.pacing import PaceLimits, Pacer, QuietHours
+from agent.promotions import Promotions
+from agent.responder import Replies, Responder
+from agent.sender import Sender
+from agent.signals import Feed, Signal
+from agent.simulator import Simulator
+from agent.timekeeping import Clock, ShiftedClock
+from agent.worker import Line, Worker
+
+if TYPE_CHECKING:
+    from agent.desk.ports import SimulatorPorts
+    from knowledge.answering import Answerer
+    from knowledge.index import Index
+
+log = structlog.get_logger(__name__)
+
+LEASE_SECONDS = 90.0  # of a turn; model.timeout_seconds and its tries must fit in
+
+
+@dataclass(kw_only=True)
+class Application:
+    """Everything one process needs, wired and not yet running."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    directory: Directory
+    feed: Feed
+    knowledge: KnowledgeBase
+    promotions: Promotions
+    worker: Worker
+    intake: Intake
+    responder: Responder
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self.worker.run()
+
+    def close(self) -> None:
+        self.knowledge.close()
+        self.database.close()
+
+
+def open_database(settings: Settings) -> Database:
+    """The database, at this version's tables. Raises `NewerDatabase`, `StorageUnavailable`."""
+    settings.storage.data_folder.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database_url)
+    schema.upgrade(database)
+    return database
+
+
+def open_knowledge(
+    settings: Settings, database: Database, clock: Clock, feed: Feed | None = None
+) -> KnowledgeBase:
+    """The knowledge base over `database`, not warmed up."""
+    return KnowledgeBase(
+        database=database,
+        documents=settings.knowledge.documents,
+        open_index=partial(_open_index, settings),
+        open_answerer=partial(_open_answerer, settings),
+        refresh_seconds=settings.knowledge.refresh_seconds,
+        now=clock.now,
+        feed=feed or Feed(),
+    )
+
+
+def open_promotions(
+    settings: Settings,
+    database: Database,
+    directory: Directory,
+    clock: Clock,
+    queued: Signal | None = None,
+) -> Promotions:
+    hours = settings.pacing.quiet_hours
+    return Promotions(
+        database=database,
+        directory=directory,
+        folder=settings.offers.folder,
+        known_tags=settings.tags,
+        known_groups=frozenset(group.name for group in settings.groups),
+        zone=settings.community.time_zone,
+        quiet_hours=QuietHours(start=hours.start, end=hours.end) if hours else None,
+        horizon=timedelta(days=settings.offers.horizon_days),
+        owner=str(Owner.here()),
+        now=clock.now,
+        queued=queued or Signal(),
+    )
+
+
+def open_directory(settings: Settings) -> Directory:
+    return Directory(
+        plans=_plans(settings),
+        bot_names={(account.kind, account.account): account.names for account in settings.channels},
+    )
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    database: Database | None = None,
+    attach: bool = True,
+    channels: Callable[[Account], Channel] | None = None,
+) -> Application:
+    """Wire an application. `attach=False`: share the work of others, attach no account."""
+    clock = clock or ShiftedClock()
+    database = database or open_database(settings)
+    directory = open_directory(settings)
+    feed = Feed()
+    turn_due = Signal()
+    queued = Signal()
+    owner = Owner.here()
+    knowledge = open_knowledge(settings, database, clock, feed)
+    promotions = open_promotions(settings, database, directory, clock, queued)
+    responder = Responder(
+        database=database,
+        directory=directory,
+        answerer=knowledge,
+        rules=partial(_rules, settings),
+        holding_reply=lambda group: _policy(settings, group).holding_reply,
+        replies=_replies(settings),
+        operators=frozenset(settings.operators.members),
+        learn=learn,
+        owner=str(owner),
+        now=clock.now,
+        feed=feed,
+        lease_seconds=LEASE_SECONDS,
+    )
+    quiet = settings.pacing.quiet
+    intake = Intake(
+        database=database,
+        directory=directory,
+        times=QuietTimes(
+            finished_seconds=quiet.finished_seconds,
+            fragment_seconds=quiet.fragment_seconds,
+            longest_seconds=quiet.longest_seconds,
+        ),
+        now=clock.now,
+        feed=feed,
+        on_turn=lambda ready_at: worker.on_turn(ready_at),
+        on_status=lambda status: worker.on_status(status),
+    )
+    make = channels or partial(_channel, settings, clock)
+    worker = Worker(
+        database=database,
+        owner=owner,
+        now=clock.now,
+        intake=intake,
+        responder=responder,
+        promotions=promotions,
+        lines=[
+            _line(settings, account, make(account), database, directory, owner, clock, feed)
+            for account in (settings.channels if attach else ())
+        ],
+        feed=feed,
+        turn_due=turn_due,
+        knowledge=knowledge.follow,
+        knowledge_ready=knowledge.ready,
+    )
+    return Application(
+        settings=settings,
+        clock=clock,
+        database=database,
+        directory=directory,
+        feed=feed,
+        knowledge=knowledge,
+        promotions=promotions,
+        worker=worker,
+        intake=intake,
+        responder=responder,
+    )
+
+
+def _open_index(settings: Settings) -> Index:
+    from knowledge import providers
+    from knowledge.index import Index
+    from knowledge.language import Language
+
+    language = Language(settings.knowledge.synonyms)
+    wanted = settings.knowledge.embeddings
+    embeddings = providers.embeddings(
+        wanted.provider,
+        language=language,
+        model=wanted.model,
+        base_url=wanted.base_url or settings.openai_base_url,
+        api_key=settings.openai_key,
+    )
+    return Index(
+        settings.storage.data_folder / "index",
+        embeddings,
+        settings.storage.chroma_url,
+        language=language,
+    )
+
+
+def _open_answerer(settings: Settings, index: Index) -> Answerer:
+    from knowledge import providers
+    from knowledge.answering import DEFAULT_THRESHOLD, Answerer
+
+    model = providers.chat_model(
+        settings.model.name,
+        api_key=settings.openai_key,
+        base_url=settings.openai_base_url,
+        timeout_seconds=settings.model.timeout_seconds,
+    )
+    threshold = settings.knowledge.threshold
+    return Answerer(
+        index,
+        model,
+        threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
+        limit_seconds=settings.model.timeout_seconds,
+        method=settings.model.structured_output,
+    )
+
+
+def _line(
+    settings: Settings,
+    account: Account,
+    channel: Channel,
+    database: Database,
+    directory: Directory,
+    owner: Owner,
+    clock: Clock,
+    feed: Feed,
+) -> Line:
+    with database.transaction() as connection:
+        account_id = directory.account_id(connection, account.kind, account.account)
+    pace: Pace = getattr(settings.pacing, account.kind)
+    sender = Sender(
+        database=database,
+        channel=channel,
+        account_id=account_id,
+        owner=str(owner),
+        pacer=Pacer(PaceLimits(**pace.model_dump())),
+        now=clock.now,
+        feed=feed,
+        send_timeout_seconds=settings.pacing.send_timeout_seconds,
+        reconcile_seconds=settings.pacing.reconcile_seconds,
+    )
+    return Line(account_id=account_id, channel=channel, sender=sender)
+
+
+def _channel(settings: Settings, clock: Clock, account: Account) -> Channel:
+    match account:
+        case WebAccount() | TerminalAccount():
+            return SimulatedChannel(
+                kind=account.kind,
+                account=account.account,
+                bot_name=account.bot_name,
+                groups=_simulated_groups(settings, account),
+                now=clock.now,
+            )
+        case WechatyAccount():
+            from agent.channels.wechaty import WechatyChannel
+            from agent.channels.wechaty.attachment import Patience
+
+            return WechatyChannel(
+                account=account.account,
+                endpoint=account.endpoint,
+                token=settings.wechaty_token(account),
+                tls=(account.tls.authority or True) if account.tls.enabled else False,
+                start=account.start,
+                media_folder=settings.storage.data_folder / "media",
+                clock_now=clock.now,
+                patience=Patience(keepalive_seconds=account.keepalive_seconds),
+            )
+
+
+def simulator(application: Application, channel: str) -> Simulator:
+    """People of the simulated network `channel` (web or terminal)."""
+    settings = application.settings
+    account = next(one for one in settings.channels if one.kind == channel)
+    return Simulator(
+        channel=channel,
+        account=account.account,
+        bot_name=account.bot_name,
+        model=settings.model.name if settings.openai_key else "",
+        database=application.database,
+        directory=application.directory,
+        feed=application.feed,
+        intake=application.intake,
+        knowledge=application.knowledge,
+        promotions=application.promotions,
+        worker=application.worker,
+        clock=application.clock,
+    )
+
+
+def simulator_ports(application: Application) -> SimulatorPorts:
+    """What the page stands on."""
+    from agent.desk.ports import SimulatorPorts, Suggestion
+
+    settings = application.settings
+    people = simulator(application, "web")
+    kinds = settings.web.suggestions
+    return SimulatorPorts(
+        database=application.database,
+        feed=application.feed,
+        now=application.clock.now,
+        zone=settings.zone,
+        locale=settings.community.locale,
+        account=people.account,
+        bot_name=people.bot_name,
+        community=settings.community.name,
+        media_folder=settings.storage.data_folder / "media",
+        suggestions=(
+            *(Suggestion(kind="known", text=text) for text in kinds.known),
+            *(Suggestion(kind="unknown", text=text) for text in kinds.unknown),
+            *(Suggestion(kind="chatter", text=text, mentions_bot=False) for text in kinds.chatter),
+        ),
+        say=people.say,
+        next_offer=people.next_offer,
+        jump_to_next_offer=people.jump_to_next_offer,
+        health=people.health,
+    )
+
+
+def for_terminal(settings: Settings) -> Settings:
+    """The same community on a simulated network in the terminal."""
+    configured = [account for account in settings.channels if account.kind == "terminal"]
+    first = settings.channels[0]
+    account = (
+        configured[0]
+        if configured
+        else TerminalAccount(
+            kind="terminal",
+            account="terminal",
+            bot_name=first.bot_name,
+            aliases=first.aliases,
+        )
+    )
+    return settings.model_copy(
+        update={
+            "channels": (account,),
+            "groups": tuple(
+                group.model_copy(update={"account": "", "id": ""}) for group in settings.groups
+            ),
+            "operators": settings.operators.model_copy(update={"account": ""}),
+        }
+    )
+
+
+# -- settings to values -------------------------------------------------------------
+
+
+def _groups_of(settings: Settings, account: Account) -> list[Group]:
+    """The groups that name this account, or none while it is the first one."""
+    first = settings.channels[0] is account
+    return [
+        group
+        for group in settings.groups
+        if group.account == account.account or (first and not group.account)
+    ]
+
+
+def _operators_of(settings: Settings, account: Account) -> bool:
+    operators = settings.operators
+    first = settings.channels[0] is account
+    return bool(operators.group) and (
+        operators.account == account.account or (first and not operators.account)
+    )
+
+
+def _simulated_groups(settings: Settings, account: Account) -> list[SimulatedGroup]:
+    found = [
+        SimulatedGroup(name=group.name, members=group.members)
+        for group in _groups_of(settings, account)
+        if group.name != settings.operators.group
+    ]
+    if _operators_of(settings, account):
+        found.append(
+            SimulatedGroup(name=settings.operators.group, members=settings.operators.members)
+        )
+    return found
+
+
+def _plans(settings: Settings) -> list[GroupPlan]:
+    plans = []
+    for account in settings.channels:
+        plans += [
+            GroupPlan(
+                channel=account.kind,
+                account=account.account,
+                name=group.name,
+                external_id=group.id,
+                tags=group.tags,
+                language=group.language,
+                policy=group.policy,
+                time_zone=group.time_zone or "",
+                owner=group.owner,
+            )
+            for group in _groups_of(settings, account)
+        ]
+        if _operators_of(settings, account):
+            plans.append(
+                GroupPlan(
+                    channel=account.kind,
+                    account=account.account,
+                    name=settings.operators.group,
+                    kind="operators",
+                )
+            )
+    return plans
+
+
+def _policy(settings: Settings, group: GroupInfo) -> Policy:
+    return settings.policies.get(group.policy) or Policy()
+
+
+def _rules(settings: Settings, group: GroupInfo) -> Rules:
+    policy = _policy(settings, group)
+    return Rules(
+        kind=group.kind,
+        wake=policy.wake,
+        muted=policy.muted,
+        silence=policy.silence,
+        ignore_members=policy.ignore_members,
+        only_members=policy.only_members,
+        max_age_seconds=policy.max_age_seconds,
+    )
+
+
+def _replies(settings: Settings) -> Replies:
+    texts = settings.texts
+    return Replies(
+        holding=texts.holding,
+        holding_again=texts.holding_again,
+        greeting=texts.greeting,
+        identity=texts.identity,
+        handover=texts.handover,
+    )

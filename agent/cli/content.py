@@ -1,0 +1,141 @@
+"""Commands about knowledge: ask, ingest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agent.cli import opening
+from agent.cli.opening import AsJson
+
+if TYPE_CHECKING:
+    from agent.config import Settings
+    from agent.database import Database
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(ask)
+    app.command()(ingest)
+
+
+def ask(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="What a member would ask.")],
+    group: Annotated[str | None, typer.Option(help="As a member of this group.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the agent would decide, why, and the passages with their scores."""
+    with opening.opened(context) as (settings, database):
+        shown = _decision(settings, database, question, group)
+    if as_json:
+        opening.print_json(shown)
+    else:
+        _print_decision(shown)
+
+
+def _decision(
+    settings: Settings, database: Database, question: str, group_name: str | None
+) -> dict[str, Any]:
+    import asyncio
+    from dataclasses import asdict
+
+    from agent import bootstrap
+    from agent.errors import UsageError
+    from agent.timekeeping import SystemClock
+    from knowledge.answering import Answer, Question
+    from knowledge.index import SearchScope
+
+    groups = {group.name: group for group in settings.groups}
+    name = group_name or next(iter(groups), "")
+    if group_name is not None and group_name not in groups:
+        raise UsageError(f"there is no group {group_name!r}; there are: {', '.join(groups)}")
+    clock = SystemClock()
+    knowledge = bootstrap.open_knowledge(settings, database, clock)
+    try:
+        knowledge.take_over()
+        knowledge.refresh()
+        asked = Question(
+            text=question,
+            scope=SearchScope(
+                group=name, tags=groups[name].tags if name in groups else frozenset()
+            ),
+            now=clock.now(),
+            language=groups[name].language if name in groups else "zh",
+        )
+        outcome = asyncio.run(knowledge.answer(asked))
+    finally:
+        knowledge.close()
+    answered = isinstance(outcome, Answer)
+    return {
+        "question": question,
+        "group": name,
+        "decision": "answered" if answered else "escalated",
+        "reason": "from_knowledge" if isinstance(outcome, Answer) else outcome.reason.value,
+        "why": "" if isinstance(outcome, Answer) else outcome.detail,
+        "confidence": outcome.confidence,
+        "answer": outcome.text if isinstance(outcome, Answer) else None,
+        "written_by_model": isinstance(outcome, Answer) and outcome.written_by_model,
+        "cited": [p.entry_id for p in outcome.citations] if isinstance(outcome, Answer) else [],
+        "passages": [asdict(passage) for passage in outcome.passages],
+        "model": asdict(outcome.model) if outcome.model else None,
+    }
+
+
+def _print_decision(shown: dict[str, Any]) -> None:
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    console = opening.console()
+    colour = "green" if shown["decision"] == "answered" else "yellow"
+    head = Text(
+        f"{shown['decision']} · {shown['reason']} · {shown['confidence']:.2f}", style=colour
+    )
+    body = shown["answer"] or shown["why"] or "a ticket for the operators"
+    console.print(Panel(Text(body), title=head, title_align="left"))
+    table = Table("score", "words", "nearness", "source", "entry", box=None)
+    for passage in shown["passages"]:
+        dense = passage["dense"]
+        table.add_row(
+            f"{passage['score']:.2f}",
+            f"{passage['lexical']:.1f}",
+            "–" if dense is None else f"{dense:.2f}",
+            Text(passage["source"]),
+            Text((passage["question"] or passage["heading"] or passage["text"])[:60]),
+        )
+    console.print(table)
+
+
+def ingest(
+    context: typer.Context,
+    rebuild: Annotated[bool, typer.Option(help="Make the index anew from the catalog.")] = False,
+) -> None:
+    """Take the documents folder over into the catalog and the index."""
+    from rich.progress import Progress
+
+    from agent import bootstrap
+    from agent.timekeeping import SystemClock
+
+    with opening.opened(context) as (settings, database):
+        knowledge = bootstrap.open_knowledge(settings, database, SystemClock())
+        try:
+            problems = knowledge.findings()
+            report = knowledge.take_over()
+            with Progress(console=opening.console()) as bar:
+                task = bar.add_task("index", total=None)
+                knowledge.refresh(
+                    lambda done, total: bar.update(task, completed=done, total=total),
+                    rebuild=rebuild,
+                )
+                bar.update(task, total=1, completed=1)
+            size = knowledge.size
+        finally:
+            knowledge.close()
+    console = opening.console()
+    for problem in problems:
+        console.print(f"! {problem}", markup=False, style="yellow")
+    console.print(
+        f"{report.added} added, {report.changed} changed, {report.removed} removed, "
+        f"{report.unchanged} unchanged; {size} entries can be found"
+    )

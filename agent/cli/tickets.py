@@ -1,0 +1,92 @@
+"""`shequn tickets`: the operators' work from the command line."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from agent.cli import opening
+from agent.cli.opening import AsJson
+
+app = typer.Typer(help="Questions that wait for a person.", no_args_is_help=True)
+Number = Annotated[int, typer.Argument(help="The ticket's number.", min=1)]
+By = Annotated[str, typer.Option("--by", help="Your name, for the record.")]
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Also answered and closed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Open tickets, oldest first."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from agent import tickets
+
+    states = ("open", "answered", "closed") if everything else ("open",)
+    with opening.opened(context) as (settings, database), database.reading() as connection:
+        found = tickets.listed(connection, states, limit=500)
+    if as_json:
+        opening.print_json([asdict(ticket) for ticket in found])
+        return
+    table = Table("#", "state", "since", "group", "question", "asked by", box=None)
+    for ticket in found:
+        table.add_row(
+            str(ticket.id),
+            ticket.state,
+            opening.local(ticket.opened_at, settings),
+            Text(ticket.group),
+            Text(ticket.question.split("\n")[0][:60]),
+            Text("、".join(dict.fromkeys(asker.member for asker in ticket.askers))),
+        )
+    console = opening.console()
+    console.print(table if found else "no open tickets")
+
+
+@app.command()
+def show(context: typer.Context, number: Number, as_json: AsJson = False) -> None:
+    """One ticket with everybody who asked, the context and the nearest knowledge."""
+    from agent import commands, tickets
+
+    with opening.opened(context) as (_, database), database.reading() as connection:
+        ticket = tickets.get(connection, number)
+    if as_json:
+        opening.print_json(asdict(ticket))
+    else:
+        opening.console().print(commands.card(ticket), markup=False)
+
+
+@app.command()
+def reply(
+    context: typer.Context,
+    number: Number,
+    text: Annotated[str, typer.Argument(help="What everybody who asked will read.")],
+    by: By = "cli",
+    learn: Annotated[bool, typer.Option(help="Also make it knowledge.")] = False,
+) -> None:
+    """Answer everybody who asked; the running process sends it."""
+    from agent import tickets
+    from agent.knowledge_base import learn as add
+    from agent.timekeeping import SystemClock
+
+    now = SystemClock().now()
+    with opening.opened(context) as (_, database), database.transaction() as connection:
+        groups = tickets.reply(connection, number, text, by=by, now=now)
+        if learn:
+            tickets.learn(connection, number, by=by, now=now, add=add)
+    typer.echo(f"#{number}: reply queued for {groups} group(s)")
+
+
+@app.command()
+def close(context: typer.Context, number: Number, by: By = "cli") -> None:
+    """Close a ticket without a reply, or after one."""
+    from agent import tickets
+    from agent.timekeeping import SystemClock
+
+    with opening.opened(context) as (_, database), database.transaction() as connection:
+        tickets.close(connection, number, by=by, now=SystemClock().now())
+    typer.echo(f"#{number} closed")

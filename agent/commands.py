@@ -1,0 +1,174 @@
+"""What operators write in their group: parsed, carried out, answered with one line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection
+
+from agent import tickets
+from agent.errors import UsageError
+from agent.messages import plain
+
+CARD_TITLE = "【工单 #{number}】"
+_CARD = re.compile(r"【工单 #(\d{1,9})】")
+_NUMBERED = re.compile(r"[#＃]\s*(\d{1,9})(?:\s*[:：,，]?\s*)(.*)", re.DOTALL)
+_LIST = re.compile(r"[#＃]\s*(list|列表|工单|一覧)", re.IGNORECASE)
+_HELP = re.compile(r"[#＃].*", re.DOTALL)
+
+HELP = (
+    "指令：引用工单卡片直接写答案，或「#12 答案」答复；「#12 learn」收入知识库；"
+    "「#12 close」关闭；「#12」查看；「#list」列出未处理的工单。"
+)
+
+
+class Verb(StrEnum):
+    reply = "reply"
+    learn = "learn"
+    close = "close"
+    show = "show"
+    list = "list"
+    help = "help"
+
+
+_VERBS = {
+    "close": Verb.close,
+    "关闭": Verb.close,
+    "閉じる": Verb.close,
+    "learn": Verb.learn,
+    "学习": Verb.learn,
+    "収録": Verb.learn,
+    "show": Verb.show,
+    "查看": Verb.show,
+    "表示": Verb.show,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    verb: Verb
+    number: int = 0
+    text: str = ""
+
+
+def parse(text: str, quoted: str | None) -> Command | None:
+    """The command in an operator's message; None for talk that is none of ours.
+
+    `quoted` is the text of the quoted message: quoting a card names its ticket.
+    """
+    words = text.strip()
+    if numbered := _NUMBERED.fullmatch(words):
+        return _numbered(int(numbered[1]), numbered[2])
+    if _LIST.fullmatch(words):
+        return Command(verb=Verb.list)
+    if words[:1] in ("#", "＃") and _HELP.fullmatch(words):
+        return Command(verb=Verb.help)
+    if quoted and (card := _CARD.search(quoted)):
+        return _numbered(int(card[1]), words)
+    return None
+
+
+def _numbered(number: int, rest: str) -> Command:
+    word = plain(rest).lower()
+    if not word:
+        return Command(verb=Verb.show, number=number)
+    if word in _VERBS:
+        return Command(verb=_VERBS[word], number=number)
+    return Command(verb=Verb.reply, number=number, text=rest.strip())
+
+
+def card(ticket: tickets.Ticket) -> str:
+    """The ticket as operators read it in their group."""
+    first = ticket.askers[0] if ticket.askers else None
+    lines = [
+        CARD_TITLE.format(number=ticket.id) + f" {ticket.group}"
+        + (f" · {first.member}" if first else ""),
+        f"问：{_shortened(ticket.question, 300)}",
+        f"原因：{_REASONS.get(ticket.reason, ticket.reason)}",
+    ]  # fmt: skip
+    if len(ticket.askers) > 1:
+        others = "、".join(f"{a.member}（{a.group}）" for a in ticket.askers[1:6])
+        lines.append(f"同样在问：{others}{'…' if len(ticket.askers) > 6 else ''}")
+    if ticket.context:
+        lines.append("上文：")
+        lines += [f"  {_shortened(line, 60)}" for line in ticket.context[-5:]]
+    if ticket.passages:
+        lines.append("相近知识：")
+        lines += [
+            f"  {_shortened(p.get('question') or p.get('title') or p.get('text', ''), 40)}"
+            f"（{p.get('score', 0):.2f}）"
+            for p in ticket.passages[:3]
+        ]
+    if ticket.answer:
+        lines.append(f"已答复（{ticket.answered_by}）：{_shortened(ticket.answer, 200)}")
+    elif ticket.state == "open":
+        lines.append(
+            f"引用本条直接写答案，或发送「#{ticket.id} 答案」；「#{ticket.id} close」关闭。"
+        )
+    return "\n".join(lines)
+
+
+_REASONS = {
+    "not_in_knowledge": "知识库没有答案",
+    "low_confidence": "把握不够",
+    "model_failed": "模型没有给出可用的答案",
+    "failed_check": "答案没有通过核对",
+    "asked_for_person": "要求人工",
+    "repeated_failure": "多次处理失败",
+}
+
+
+def _shortened(text: str, limit: int) -> str:
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= limit else one_line[: limit - 1] + "…"
+
+
+def carry_out(
+    connection: Connection, command: Command, *, by: str, now: datetime, add: tickets.Learn
+) -> str:
+    """Do it and say what was done, in one short text; a mistake gets one helpful line."""
+    try:
+        return _done(connection, command, by=by, now=now, add=add)
+    except UsageError as error:
+        return f"⚠️ {error}"
+
+
+def _done(
+    connection: Connection, command: Command, *, by: str, now: datetime, add: tickets.Learn
+) -> str:
+    number = command.number
+    match command.verb:
+        case Verb.reply:
+            group_count = tickets.reply(connection, number, command.text, by=by, now=now)
+            askers = len({(a.group_id, a.member) for a in tickets.get(connection, number).askers})
+            return (
+                f"✅ #{number} 已答复 {askers} 人（{group_count} 个群）。"
+                f"发送「#{number} learn」收入知识库。"
+            )
+        case Verb.learn:
+            entry_id = tickets.learn(connection, number, by=by, now=now, add=add)
+            return f"✅ #{number} 已收入知识库（条目 {entry_id}），下次直接回答。"
+        case Verb.close:
+            tickets.close(connection, number, by=by, now=now)
+            return f"✅ #{number} 已关闭。"
+        case Verb.show:
+            return card(tickets.get(connection, number))
+        case Verb.list:
+            return _open_list(connection)
+        case Verb.help:
+            return HELP
+
+
+def _open_list(connection: Connection) -> str:
+    total = tickets.count_open(connection)
+    if not total:
+        return "没有未处理的工单 🎉"
+    lines = [
+        f"#{t.id} {_shortened(t.question, 40)}（{t.group}，{len(t.askers)} 人）"
+        for t in tickets.listed(connection, limit=15)
+    ]
+    more = f"\n…… 共 {total} 张" if total > len(lines) else ""
+    return "未处理的工单：\n" + "\n".join(lines) + more

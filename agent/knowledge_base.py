@@ -1,0 +1,171 @@
+"""What is known, kept in step with the documents folder and the catalog, and asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy import Connection
+
+from agent.database import Database
+from agent.errors import Finding, StorageUnavailable
+from agent.signals import Feed
+
+if TYPE_CHECKING:
+    from knowledge.answering import Answer, Answerer, NoAnswer, Question
+    from knowledge.catalog import SyncReport
+    from knowledge.documents import Loaded
+    from knowledge.index import Index, Progress
+
+log = structlog.get_logger(__name__)
+
+_STALE_SECONDS = 0.3  # how soon a learned entry answers
+
+
+class KnowledgeBase:
+    """Opens index and answerer when first needed: importing and warming them costs seconds."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        documents: Path,
+        open_index: Callable[[], Index],
+        open_answerer: Callable[[Index], Answerer],
+        refresh_seconds: float,
+        now: Callable[[], datetime],
+        feed: Feed,
+    ) -> None:
+        self._database = database
+        self._documents = documents
+        self._open_index = open_index
+        self._open_answerer = open_answerer
+        self._refresh_seconds = refresh_seconds
+        self._now = now
+        self._feed = feed
+        self._index: Index | None = None
+        self._answerer: Answerer | None = None
+        self._seen: tuple[tuple[str, int, int], ...] | None = None
+        self.ready = asyncio.Event()
+
+    @property
+    def index(self) -> Index:
+        if self._index is None:
+            self._index = self._open_index()
+        return self._index
+
+    @property
+    def answerer(self) -> Answerer:
+        if self._answerer is None:
+            self._answerer = self._open_answerer(self.index)
+        return self._answerer
+
+    @property
+    def size(self) -> int:
+        """How many entries can be found; 0 before warming up."""
+        return self._index.size if self._index else 0
+
+    async def answer(self, question: Question) -> Answer | NoAnswer:
+        """The answer, or why there is none. Raises nothing."""
+        return await self.answerer.answer(question)
+
+    # -- following ------------------------------------------------------------------
+
+    async def follow(self) -> None:
+        """Warm up, then follow edits of the folder and of the catalog until cancelled."""
+        await asyncio.to_thread(self._warm_up)
+        self.ready.set()
+        self._feed.publish("knowledge")
+        pauses = max(round(self._refresh_seconds / _STALE_SECONDS), 1)
+        passed = 0
+        while True:
+            await asyncio.sleep(_STALE_SECONDS)
+            passed += 1
+            try:
+                if passed % pauses == 0 and await asyncio.to_thread(self._folder_changed):
+                    await asyncio.to_thread(self.take_over)
+                if await self._database.read(self.index.stale):
+                    await asyncio.to_thread(self.refresh)
+                    self._feed.publish("knowledge")
+            except StorageUnavailable as error:
+                log.error("knowledge waits", error=str(error))
+            except Exception:
+                log.exception("knowledge not refreshed")
+                await asyncio.sleep(self._refresh_seconds)
+
+    def _warm_up(self) -> None:
+        self._folder_changed()
+        self.take_over()
+        self.refresh()
+        _ = self.answerer
+
+    def _folder_changed(self) -> bool:
+        seen = tuple(
+            sorted(
+                (str(path), stat.st_mtime_ns, stat.st_size)
+                for path in self._documents.rglob("*")
+                if (stat := path.stat()) and path.is_file()
+            )
+        )
+        changed, self._seen = seen != self._seen, seen
+        return changed
+
+    def load(self) -> Loaded:
+        """What the folder holds, with what is wrong in it."""
+        from knowledge import documents
+
+        return documents.load(self._documents)
+
+    def take_over(self) -> SyncReport:
+        """Bring the catalog to what the folder holds; says in the log what could not be used."""
+        from knowledge import catalog
+
+        loaded = self.load()
+        for problem in loaded.problems:
+            log.warning("document", problem=str(problem))
+        with self._database.transaction() as connection:
+            report = catalog.sync(connection, loaded, self._now())
+        if report.anything:
+            log.info(
+                "knowledge taken over",
+                added=report.added,
+                changed=report.changed,
+                removed=report.removed,
+            )
+        return report
+
+    def refresh(self, progress: Progress | None = None, *, rebuild: bool = False) -> None:
+        """Bring the index to what the catalog holds."""
+        with self._database.reading() as connection:
+            pending = self.index.pending(connection, rebuild=rebuild)
+        self.index.apply(pending, progress)
+
+    def findings(self) -> list[Finding]:
+        """What is wrong in the folder, for `shequn check`."""
+        return [
+            Finding(
+                path=f"{problem.path}:{problem.line}" if problem.line else str(problem.path),
+                message=problem.message,
+                remedy=problem.remedy,
+                severity="warning",
+            )
+            for problem in self.load().problems
+        ]
+
+    def close(self) -> None:
+        if self._index is not None:
+            self._index.close()
+
+
+def learn(connection: Connection, question: str, answer: str, source: str, now: datetime) -> int:
+    """Make an entry for every group of a question that an operator answered."""
+    from knowledge import catalog
+    from knowledge.audience import Scope
+
+    return catalog.add_entry(
+        connection, question=question, answer=answer, source=source, scope=Scope(), now=now
+    )

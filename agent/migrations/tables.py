@@ -1,0 +1,14 @@
+"""Every table of the three packages, for migrations and the test that compares them."""
+
+from __future__ import annotations
+
+from sqlalchemy import MetaData
+
+from agent import audit, directory, inbox, outbox, tickets  # noqa: F401  they define tables
+from agent.database import metadata
+from knowledge import catalog
+from schedules import tables as calendar
+
+
+def metadatas() -> list[MetaData]:
+    return [metadata, catalog.metadata, calendar.metadata]

@@ -1,0 +1,250 @@
+"""Offers meet groups here: the offers folder, the calendar, and deliveries in the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import Connection
+
+from agent import audit, outbox
+from agent.database import Database
+from agent.directory import Directory, GroupInfo
+from agent.errors import Finding, UsageError
+from agent.messages import Content, Image, LinkCard, MiniProgramCard, Text
+from agent.pacing import QuietHours, quiet_until
+from agent.signals import Signal
+from schedules import content as offered
+from schedules import dispatch as dispatching
+from schedules import offers, store
+
+log = structlog.get_logger(__name__)
+
+_LEASE_SECONDS = 60
+_CLAIMED_AT_ONCE = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upcoming:
+    """The next moment on the calendar."""
+
+    offer_id: str
+    title: str
+    due_at: datetime
+
+
+class Promotions:
+    """Keeps the calendar in step with the folder and turns due occurrences into deliveries."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        directory: Directory,
+        folder: Path,
+        known_tags: frozenset[str],
+        known_groups: frozenset[str],
+        zone: str,
+        quiet_hours: QuietHours | None,
+        horizon: timedelta,
+        owner: str,
+        now: Callable[[], datetime],
+        queued: Signal,
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._folder = folder
+        self._known_tags = known_tags
+        self._known_groups = known_groups
+        self._zone = zone
+        self._quiet_hours = quiet_hours
+        self._horizon = horizon
+        self._owner = owner
+        self._now = now
+        self._queued = queued
+        self._seen: tuple[tuple[str, int, int], ...] | None = None
+        self._planned_on: datetime | None = None
+
+    # -- the folder -----------------------------------------------------------------
+
+    def load(self) -> offers.Loaded:
+        """What the folder holds, with what is wrong in it."""
+        return offers.load(
+            self._folder,
+            known_tags=self._known_tags,
+            known_groups=self._known_groups,
+            now=self._now(),
+            default_time_zone=self._zone,
+        )
+
+    def findings(self) -> list[Finding]:
+        """What is wrong in the folder, for `shequn check`."""
+        return [
+            Finding(
+                path=f"{problem.path}:{problem.line}" if problem.line else str(problem.path),
+                message=f"{problem.field}: {problem.message}" if problem.field else problem.message,
+                remedy=problem.remedy,
+                severity=problem.severity,
+            )
+            for problem in self.load().problems
+        ]
+
+    def sync(self) -> store.SyncReport:
+        """Take over the folder and plan ahead; says in the log what it could not use."""
+        loaded = self.load()
+        for problem in loaded.problems:
+            log.warning("offer file", problem=str(problem), severity=problem.severity)
+        now = self._now()
+        with self._database.transaction() as connection:
+            report = store.sync_offers(connection, loaded.offers, now, broken=loaded.broken)
+            store.plan(connection, now, self._horizon)
+        self._planned_on = now
+        return report
+
+    def _folder_changed(self) -> bool:
+        seen = tuple(
+            sorted(
+                (str(path), path.stat().st_mtime_ns, path.stat().st_size)
+                for path in self._folder.rglob("*")
+                if path.is_file()
+            )
+        )
+        changed, self._seen = seen != self._seen, seen
+        return changed
+
+    # -- the clock's tick -----------------------------------------------------------
+
+    async def tick(self) -> datetime | None:
+        """Do what is due now; returns when to look again."""
+        if self._folder_changed() or self._planning_is_stale():
+            await self._database.read(lambda _: self.sync())
+        while due := await self._database.write(self._claim):
+            for occurrence in due:
+                count = await self._database.write(partial(self._dispatch, occurrence=occurrence))
+                log.info("offer", offer=occurrence.offer_id, deliveries=count)
+                self._queued.set()
+        return await self._database.read(lambda c: store.next_due(c, self._now()))
+
+    def _planning_is_stale(self) -> bool:
+        return self._planned_on is None or self._now() - self._planned_on > timedelta(hours=1)
+
+    def _claim(self, connection: Connection) -> list[offers.Occurrence]:
+        return store.claim_due(
+            connection, self._now(), self._owner, _LEASE_SECONDS, limit=_CLAIMED_AT_ONCE
+        )
+
+    def _dispatch(self, connection: Connection, *, occurrence: offers.Occurrence) -> int:
+        groups = self._directory.groups(connection, kind="members")
+        now = self._now()
+        targets = [
+            dispatching.Target(group_id=group.id, name=group.name, tags=group.tags)
+            for group in groups.values()
+        ]
+        count = dispatching.dispatch(
+            connection, occurrence, targets, partial(self._enqueue, groups=groups, now=now), now
+        )
+        audit.write(
+            connection,
+            actor="calendar",
+            action="offer.dispatched",
+            subject=f"offer:{occurrence.offer_id}",
+            at=now,
+            occurrence=occurrence.id,
+            deliveries=count,
+        )
+        return count
+
+    def _enqueue(
+        self,
+        connection: Connection,
+        postings: Sequence[dispatching.Posting],
+        *,
+        groups: dict[int, GroupInfo],
+        now: datetime,
+    ) -> int:
+        return outbox.enqueue(
+            connection,
+            [
+                outbox.Delivery(
+                    key=posting.key,
+                    account_id=groups[posting.group_id].account_id,
+                    group_id=posting.group_id,
+                    kind="offer",
+                    priority=outbox.OFFER,
+                    content=_content(posting.content),
+                    not_before=self._after_quiet_hours(groups[posting.group_id], now),
+                    expires_at=posting.expires_at,
+                    occurrence_id=posting.occurrence_id,
+                )
+                for posting in postings
+            ],
+            now,
+        )
+
+    def _after_quiet_hours(self, group: GroupInfo, now: datetime) -> datetime | None:
+        return quiet_until(self._quiet_hours, ZoneInfo(group.time_zone or self._zone), now)
+
+    # -- by hand --------------------------------------------------------------------
+
+    def upcoming(self, connection: Connection) -> Upcoming | None:
+        """The next pending occurrence, if any is planned."""
+        pending = store.list_occurrences(
+            connection, since=self._now(), states=[offers.State.PENDING], limit=1
+        )
+        if not pending:
+            return None
+        first = pending[0]
+        return Upcoming(offer_id=first.offer_id, title=first.offer.title, due_at=first.due_at)
+
+    def post_now(self, connection: Connection, offer_id: str) -> None:
+        """Put an occurrence of the offer on the calendar for this very moment.
+
+        Raises `UsageError` for an unknown offer or one that is not valid now.
+        """
+        now = self._now()
+        try:
+            added = store.add_occurrence(connection, offer_id, now, now)
+        except KeyError:
+            known = ", ".join(listed.offer.id for listed in store.list_offers(connection, now))
+            raise UsageError(
+                f"there is no offer {offer_id!r}; there are: {known or 'none'}"
+            ) from None
+        except store.NotValidThen as error:
+            raise UsageError(str(error)) from error
+        if added:
+            audit.write(
+                connection,
+                actor="owner",
+                action="offer.posted_by_hand",
+                subject=f"offer:{offer_id}",
+                at=now,
+            )
+
+
+def _content(content: offered.Content) -> Content:
+    match content:
+        case offered.Text(text=text):
+            return Text(text=text)
+        case offered.Image(path=path):
+            return Image(path=path, name=Path(path).name)
+        case offered.LinkCard():
+            return LinkCard(
+                title=content.title,
+                url=content.url,
+                description=content.description,
+                thumbnail=content.thumbnail,
+            )
+        case offered.MiniProgramCard():
+            return MiniProgramCard(
+                title=content.title,
+                app_id=content.app_id,
+                username=content.username,
+                page_path=content.page_path,
+                description=content.description,
+                thumbnail=content.thumbnail,
+            )

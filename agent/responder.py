@@ -1,0 +1,473 @@
+"""The use case: a due turn becomes an answer, silence or a ticket; decided exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Protocol
+
+import structlog
+from sqlalchemy import Connection
+
+from agent import commands, inbox, outbox, tickets
+from agent.database import Database
+from agent.directory import Directory, GroupInfo, MemberInfo, find_members
+from agent.errors import ShequnError
+from agent.gate import Bot, Decision, GoOn, Outcome, Reason, Rules, Said, Turn, judge
+from agent.inbox import ClaimedTurn
+from agent.messages import Mention, Text, text_of
+from agent.signals import Feed
+from knowledge.answering import Answer, NoAnswer, NoAnswerReason, Question
+from knowledge.index import Passage, SearchScope
+
+log = structlog.get_logger(__name__)
+
+MAX_CLAIMS = 5  # of one turn; after that a person has to look
+
+
+class Answers(Protocol):
+    """What answers questions: `knowledge.answering.Answerer`, once it is warm."""
+
+    async def answer(self, question: Question) -> Answer | NoAnswer: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replies:
+    """What members read that is not knowledge; `{bot}` is filled in."""
+
+    holding: str
+    holding_again: str
+    greeting: str
+    identity: str
+    handover: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A claimed turn with everything that judging it needs."""
+
+    turn: ClaimedTurn
+    group: GroupInfo
+    member: MemberInfo
+
+    @property
+    def said(self) -> Turn:
+        return Turn(
+            sender_id=self.member.external_id,
+            sender_name=self.member.name,
+            messages=tuple(
+                Said(
+                    content=message.content,
+                    sent_at=message.sent_at,
+                    addressed=message.addressed,
+                    quote=message.quote,
+                )
+                for message in self.turn.messages
+            ),
+        )
+
+    @property
+    def bot(self) -> Bot:
+        return Bot(self_id=self.group.self_id, names=self.group.bot_names)
+
+    @property
+    def mention(self) -> tuple[Mention, ...]:
+        return (Mention(external_id=self.member.external_id, name=self.member.name),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How a case ends: its decision, what to say, and the question a ticket is opened for."""
+
+    case: Case
+    decision: Decision
+    reply: str | None = None
+    ask: str | None = None
+    context: tuple[str, ...] = ()
+    passages: tuple[dict[str, Any], ...] = ()
+
+
+class Responder:
+    """Claims due turns and brings each to its decision."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        directory: Directory,
+        answerer: Answers,
+        rules: Callable[[GroupInfo], Rules],
+        holding_reply: Callable[[GroupInfo], bool],
+        replies: Replies,
+        operators: frozenset[str],
+        learn: tickets.Learn,
+        owner: str,
+        now: Callable[[], datetime],
+        feed: Feed,
+        lease_seconds: float = 90,
+        concurrency: int = 16,
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._answerer = answerer
+        self._rules = rules
+        self._holding_reply = holding_reply
+        self._replies = replies
+        self._operators = operators
+        self._learn = learn
+        self._owner = owner
+        self._now = now
+        self._feed = feed
+        self._lease_seconds = lease_seconds
+        self._places = asyncio.Semaphore(concurrency)
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def claim(self, limit: int = 256) -> list[Case]:
+        """Take the turns that are due now."""
+        return await self._database.write(partial(self._claim, limit=limit))
+
+    def _claim(self, connection: Connection, *, limit: int) -> list[Case]:
+        turns = inbox.claim_due(
+            connection, self._now(), self._owner, self._lease_seconds, limit=limit
+        )
+        if not turns:
+            return []
+        groups = self._directory.groups(connection, {turn.group_id for turn in turns})
+        people = find_members(connection, {turn.member_id for turn in turns})
+        return [
+            Case(turn=turn, group=groups[turn.group_id], member=people[turn.member_id])
+            for turn in turns
+        ]
+
+    async def handle(self, cases: Sequence[Case]) -> None:
+        """Settle at once what needs no knowledge; start answering the rest side by side."""
+        settled: list[Verdict] = []
+        commands_given: list[Case] = []
+        for case in cases:
+            if case.turn.attempts > MAX_CLAIMS:
+                settled.append(self._give_up(case))
+            elif case.group.kind == "operators":
+                commands_given.append(case)
+            else:
+                match judge(case.said, self._rules(case.group), case.bot, self._now()):
+                    case Decision() as decision:
+                        settled.append(self._small_talk(case, decision))
+                    case GoOn() as go_on:
+                        await self._places.acquire()
+                        self._start_answering(case, go_on)
+        if settled:
+            await self._conclude(settled)
+        for case in commands_given:
+            await self._database.write(partial(self._obey, case=case))
+            self._publish([case])
+
+    async def finish(self) -> None:
+        """Wait for the answers under way."""
+        while self._answering:
+            await asyncio.gather(*self._answering, return_exceptions=True)
+
+    # -- without knowledge ----------------------------------------------------------
+
+    def _small_talk(self, case: Case, decision: Decision) -> Verdict:
+        texts = {
+            Reason.greeting: self._replies.greeting,
+            Reason.identity: self._replies.identity,
+        }
+        reply = texts.get(decision.reason)
+        ask = None
+        if decision.outcome is Outcome.escalated:
+            ask = _words(case)
+        bot = case.bot.names[0] if case.bot.names else ""
+        return Verdict(
+            case=case,
+            decision=replace(decision, details={"waited_seconds": self._waited(case)}),
+            reply=reply.replace("{bot}", bot) if reply else None,
+            ask=ask,
+        )
+
+    def _give_up(self, case: Case) -> Verdict:
+        return Verdict(
+            case=case,
+            decision=Decision(
+                outcome=Outcome.escalated,
+                reason=Reason.repeated_failure,
+                details={"claims": case.turn.attempts},
+            ),
+            ask=_words(case),
+        )
+
+    # -- with knowledge -------------------------------------------------------------
+
+    def _start_answering(self, case: Case, go_on: GoOn) -> None:
+        task = asyncio.create_task(self._answer(case, go_on))
+        self._answering.add(task)
+        task.add_done_callback(self._answered)
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._answering.discard(task)
+        self._places.release()
+
+    async def _answer(self, case: Case, go_on: GoOn) -> None:
+        try:
+            started = self._now()
+            context = await self._context(case) if go_on.addressed else ()
+            outcome = await self._answerer.answer(_question(case, go_on, context, started))
+            seconds = (self._now() - started).total_seconds()
+            verdict = self._verdict(case, go_on, outcome, context, seconds)
+            await self._conclude([verdict])
+        except ShequnError as error:
+            log.warning("turn put off", turn=case.turn.id, error=str(error))
+        except Exception:
+            # The lease runs out and the turn is claimed again; too many claims make a ticket.
+            log.exception("turn failed", turn=case.turn.id)
+
+    async def _context(self, case: Case) -> tuple[str, ...]:
+        first = case.turn.messages[0].id if case.turn.messages else 0
+        lines = await self._database.read(
+            partial(inbox.context_before, group_id=case.group.id, message_id=first)
+        )
+        return tuple(f"{line.sender}：{line.text[:200]}" for line in lines)
+
+    def _verdict(
+        self,
+        case: Case,
+        go_on: GoOn,
+        outcome: Answer | NoAnswer,
+        context: tuple[str, ...],
+        seconds: float,
+    ) -> Verdict:
+        passages = _passages(outcome.passages)
+        details: dict[str, Any] = {
+            "question": go_on.question,
+            "confidence": round(outcome.confidence, 4),
+            "passages": passages,
+            "model": _model(outcome),
+            "answer_seconds": round(seconds, 4),
+            "waited_seconds": self._waited(case),
+        }
+        match outcome:
+            case Answer():
+                details["cited"] = [passage.entry_id for passage in outcome.citations]
+                decision = Decision(
+                    outcome=Outcome.answered, reason=Reason.from_knowledge, details=details
+                )
+                label = "\n（AI生成）" if outcome.written_by_model else ""
+                return Verdict(case=case, decision=decision, reply=outcome.text + label)
+            case NoAnswer():
+                details["no_answer"] = outcome.reason.value
+                details["why"] = outcome.detail
+                if not go_on.addressed:
+                    return Verdict(
+                        case=case,
+                        decision=Decision(
+                            outcome=Outcome.silent,
+                            reason=Reason.unsure_unaddressed,
+                            details=details,
+                        ),
+                    )
+                return Verdict(
+                    case=case,
+                    decision=Decision(
+                        outcome=Outcome.escalated, reason=_escalation(outcome), details=details
+                    ),
+                    ask=go_on.question,
+                    context=context,
+                    passages=tuple(passages[:3]),
+                )
+
+    # -- concluding -----------------------------------------------------------------
+
+    async def _conclude(self, verdicts: Sequence[Verdict]) -> None:
+        await self._database.write(partial(self._write, verdicts=verdicts))
+        self._publish([verdict.case for verdict in verdicts])
+
+    def _write(self, connection: Connection, *, verdicts: Sequence[Verdict]) -> None:
+        now = self._now()
+        held = inbox.hold(connection, self._owner, [v.case.turn.id for v in verdicts])
+        decided: list[tuple[ClaimedTurn, Decision]] = []
+        deliveries: list[outbox.Delivery] = []
+        for verdict in verdicts:
+            if verdict.case.turn.id not in held:
+                continue
+            decision = verdict.decision
+            if verdict.ask is not None:
+                opened = self._open_ticket(connection, verdict, now)
+                decision = replace(
+                    decision,
+                    details={
+                        **decision.details,
+                        "ticket": opened.ticket_id,
+                        "joined": opened.joined,
+                    },
+                )
+                deliveries += self._ticket_deliveries(connection, verdict, opened)
+            elif verdict.reply is not None:
+                deliveries.append(_delivery(verdict.case, "answer", verdict.reply))
+            decided.append((verdict.case.turn, decision))
+        inbox.decide(connection, decided, now)
+        outbox.enqueue(connection, deliveries, now)
+
+    def _open_ticket(
+        self, connection: Connection, verdict: Verdict, now: datetime
+    ) -> tickets.Opened:
+        asked = tickets.Asked(
+            group=verdict.case.group,
+            member=verdict.case.member,
+            turn_id=verdict.case.turn.id,
+            question=verdict.ask or "",
+            reason=verdict.decision.reason.value,
+            context=verdict.context,
+            passages=verdict.passages,
+        )
+        return tickets.open_or_join(connection, asked, now)
+
+    def _ticket_deliveries(
+        self, connection: Connection, verdict: Verdict, opened: tickets.Opened
+    ) -> list[outbox.Delivery]:
+        """The holding reply to the asker and, for a new ticket, its card to the operators."""
+        found = []
+        if self._holding_reply(verdict.case.group):
+            text = self._replies.holding_again if opened.joined else self._replies.holding
+            if verdict.decision.reason is Reason.asked_for_person:
+                text = self._replies.handover
+            found.append(_delivery(verdict.case, "holding", text, opened.ticket_id))
+        operators = self._directory.operators_group(connection, verdict.case.group.account_id)
+        if operators is not None and not opened.joined:
+            found.append(
+                outbox.Delivery(
+                    key=f"ticket:{opened.ticket_id}:card",
+                    account_id=operators.account_id,
+                    group_id=operators.id,
+                    kind="card",
+                    priority=outbox.TICKET,
+                    content=Text(text=commands.card(tickets.get(connection, opened.ticket_id))),
+                    ticket_id=opened.ticket_id,
+                )
+            )
+        return found
+
+    # -- operators ------------------------------------------------------------------
+
+    def _obey(self, connection: Connection, *, case: Case) -> None:
+        """Carry out an operator's messages and answer them, in one transaction."""
+        if not inbox.hold(connection, self._owner, [case.turn.id]):
+            return
+        now = self._now()
+        answers = [
+            answer
+            for message in case.turn.messages
+            if (answer := self._command_answer(connection, case, message, now))
+        ]
+        decision = Decision(outcome=Outcome.silent, reason=Reason.operators_talk)
+        if answers:
+            decision = Decision(outcome=Outcome.answered, reason=Reason.operator_command)
+            outbox.enqueue(
+                connection, [_delivery(case, "notice", "\n".join(answers), mention=False)], now
+            )
+        inbox.decide(connection, [(case.turn, decision)], now)
+
+    def _command_answer(
+        self, connection: Connection, case: Case, message: inbox.RecordedMessage, now: datetime
+    ) -> str | None:
+        if not isinstance(message.content, Text):
+            return None
+        quoted = message.quote.text if message.quote else None
+        command = commands.parse(_without_mention(message.content.text, case.bot), quoted)
+        if command is None:
+            return commands.HELP if message.addressed else None
+        who = {case.member.external_id, case.member.name}
+        if self._operators and not who & self._operators:
+            return (
+                f"⚠️ 只有登记的运营人员可以处理工单，{case.member.name} 不在名单里"
+                "（operators.members）。"
+            )
+        return commands.carry_out(
+            connection, command, by=case.member.name, now=now, add=self._learn
+        )
+
+    # -- telling --------------------------------------------------------------------
+
+    def _publish(self, cases: Iterable[Case]) -> None:
+        for group_id in {case.group.id for case in cases}:
+            self._feed.publish(f"group:{group_id}")
+        self._feed.publish("decided")
+
+    def _waited(self, case: Case) -> float:
+        """Seconds from the turn's first message to its judgement."""
+        return round((self._now() - case.turn.opened_at) / timedelta(seconds=1), 4)
+
+
+def _delivery(
+    case: Case, kind: str, text: str, ticket_id: int | None = None, *, mention: bool = True
+) -> outbox.Delivery:
+    return outbox.Delivery(
+        key=f"turn:{case.turn.id}:{kind}",
+        account_id=case.group.account_id,
+        group_id=case.group.id,
+        kind=kind,
+        content=Text(text=text),
+        mentions=case.mention if mention else (),
+        turn_id=case.turn.id,
+        ticket_id=ticket_id,
+    )
+
+
+def _question(case: Case, go_on: GoOn, context: tuple[str, ...], now: datetime) -> Question:
+    quote = case.said.quote
+    return Question(
+        text=go_on.question,
+        scope=SearchScope(group=case.group.name, tags=case.group.tags),
+        now=now,
+        language=case.group.language,
+        context=context,
+        quoted=quote.text if quote else None,
+    )
+
+
+_ESCALATIONS: Mapping[NoAnswerReason, Reason] = {
+    NoAnswerReason.NOT_IN_KNOWLEDGE: Reason.not_in_knowledge,
+    NoAnswerReason.EMPTY_KNOWLEDGE: Reason.not_in_knowledge,
+    NoAnswerReason.FAILED_CHECK: Reason.failed_check,
+    NoAnswerReason.MODEL_UNAVAILABLE: Reason.model_failed,
+    NoAnswerReason.MODEL_TIMEOUT: Reason.model_failed,
+    NoAnswerReason.MODEL_RATE_LIMITED: Reason.model_failed,
+    NoAnswerReason.MODEL_NONSENSE: Reason.model_failed,
+}
+
+
+def _escalation(outcome: NoAnswer) -> Reason:
+    return _ESCALATIONS.get(outcome.reason, Reason.low_confidence)
+
+
+def _passages(passages: Sequence[Passage]) -> list[dict[str, Any]]:
+    return [
+        {
+            "entry": passage.entry_id,
+            "source": passage.source,
+            "title": passage.title,
+            "question": passage.question,
+            "text": passage.text[:500],
+            "score": round(passage.score, 4),
+            "lexical": round(passage.lexical, 4),
+            "dense": None if passage.dense is None else round(passage.dense, 4),
+        }
+        for passage in passages[:5]
+    ]
+
+
+def _model(outcome: Answer | NoAnswer) -> dict[str, Any] | None:
+    return None if outcome.model is None else dict(vars(outcome.model))
+
+
+def _words(case: Case) -> str:
+    return "\n".join(text_of(message.content) for message in case.turn.messages)[:2000]
+
+
+def _without_mention(text: str, bot: Bot) -> str:
+    for name in sorted(bot.names, key=len, reverse=True):
+        for sign in "@＠":
+            text = text.replace(f"{sign}{name}", "")
+    return text.replace("\u2005", " ").strip()

@@ -1,0 +1,110 @@
+"""The process itself: starting in the right order, serving the page, stopping cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from agent import bootstrap
+from agent.config import Settings
+from agent.errors import UsageError
+from agent.timekeeping import ShiftedClock
+
+if TYPE_CHECKING:
+    from agent.bootstrap import Application
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings, *, port: int | None, worker: bool, say: Callable[[str], None]) -> None:
+    """Run until interrupted. `say` prints the lines meant for the owner."""
+    asyncio.run(_until_told(_community(settings, port=port, worker=worker, say=say)))
+
+
+async def _community(
+    settings: Settings, *, port: int | None, worker: bool, say: Callable[[str], None]
+) -> None:
+    application = bootstrap.build(settings, clock=ShiftedClock(), attach=not worker)
+    try:
+        if worker or not any(account.kind == "web" for account in settings.channels):
+            say("Shequn is running. Ctrl-C stops it.")
+            await application.run()
+        else:
+            await _with_page(application, settings.web.port if port is None else port, say)
+    finally:
+        application.close()
+
+
+async def _with_page(application: Application, port: int, say: Callable[[str], None]) -> None:
+    from agent.desk import app
+
+    host = application.settings.web.host
+    port = port or _free_port(host)
+    page = app.build_app(bootstrap.simulator_ports(application))
+    await _together(
+        application.run(),
+        app.serve(page, host, port, lambda: say(f"Shequn is running: http://{host}:{port}/")),
+    )
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0)) as probe:
+        chosen: int = probe.getsockname()[1]
+        return chosen
+
+
+async def _together(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run coroutines until the first ends or breaks, then end the others."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work`; SIGINT and SIGTERM end it in order."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        try:
+            await task
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found
+
+
+def chat(settings: Settings, *, group: str | None, member: str | None) -> None:
+    """Sit in the community's groups in this terminal until Ctrl-D."""
+    from agent.terminal import Terminal
+
+    settings = bootstrap.for_terminal(settings)
+    names = [one.name for one in settings.groups] + [settings.operators.group]
+    if group is not None and group not in names:
+        raise UsageError(f"there is no group {group!r}; there are: {', '.join(names)}")
+
+    async def talk() -> None:
+        application = bootstrap.build(settings, clock=ShiftedClock())
+        try:
+            terminal = Terminal(bootstrap.simulator(application, "terminal"), group, member)
+            await _together(application.run(), terminal.run())
+        finally:
+            application.close()
+
+    asyncio.run(_until_told(talk()))

@@ -1,0 +1,221 @@
+"""One account's outbox at work: claim, pace, send, settle; doubts cleared by the account's echo."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+
+from agent import outbox
+from agent.channels.base import Channel
+from agent.database import Database
+from agent.errors import (
+    NotConnected,
+    Retryable,
+    SendRejected,
+    SendUncertain,
+    StorageUnavailable,
+    Throttled,
+)
+from agent.outbox import ClaimedDelivery
+from agent.pacing import Pacer
+from agent.signals import Feed, Signal
+
+log = structlog.get_logger(__name__)
+
+_POLL_SECONDS = 1.0  # how soon another process's deliveries are seen
+_BACK_OFF_SECONDS = (2, 5, 15, 60, 300, 900)
+
+
+class Sender:
+    """Sends what is queued for one account. Sends to one group go out one after the other."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        channel: Channel,
+        account_id: int,
+        owner: str,
+        pacer: Pacer,
+        now: Callable[[], datetime],
+        feed: Feed,
+        send_timeout_seconds: float,
+        reconcile_seconds: float,
+        concurrency: int = 16,
+    ) -> None:
+        self._database = database
+        self._channel = channel
+        self._account_id = account_id
+        self._owner = owner
+        self._pacer = pacer
+        self._now = now
+        self._feed = feed
+        self._send_timeout = send_timeout_seconds
+        self._reconcile_seconds = reconcile_seconds
+        self._concurrency = concurrency if pacer.limits.unlimited else 1
+        self._busy: dict[int, asyncio.Task[None]] = {}
+        self._doubts: set[asyncio.Task[None]] = set()
+        self.queued = Signal()
+        self.online = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled; sends under way are finished first."""
+        since = self._now() - timedelta(minutes=1)
+        self._pacer.resume(
+            await self._database.read(lambda c: outbox.sent_lately(c, self._account_id, since))
+        )
+        self._doubt_what_was_left()
+        try:
+            while True:
+                await self.online.wait()
+                try:
+                    await self._send_due()
+                except StorageUnavailable as error:
+                    log.error("outbox waits", error=str(error))
+                    await asyncio.sleep(_POLL_SECONDS)
+        finally:
+            await self._finish()
+
+    async def _send_due(self) -> None:
+        """Start what can be sent now, then wait for news."""
+        free = self._concurrency - len(self._busy)
+        claim = outbox.Claim()
+        if free > 0:
+            claim = await self._database.write(
+                partial(
+                    outbox.claim,
+                    account_id=self._account_id,
+                    owner=self._owner,
+                    now=self._now(),
+                    busy=tuple(self._busy),
+                    ready_at=lambda group_id: self._pacer.ready_at(group_id, self._now()),
+                    limit=free,
+                )
+            )
+        for delivery in claim.deliveries:
+            task = asyncio.create_task(self._send(delivery))
+            self._busy[delivery.group_id] = task
+            task.add_done_callback(partial(self._sent, delivery.group_id))
+        if not claim.deliveries:
+            seconds = _POLL_SECONDS
+            if claim.look_again_at is not None:
+                seconds = min(seconds, (claim.look_again_at - self._now()).total_seconds())
+            await self.queued.wait(max(seconds, 0.01))
+
+    def _sent(self, group_id: int, _task: asyncio.Task[None]) -> None:
+        self._busy.pop(group_id, None)
+        self.queued.set()
+
+    async def _send(self, delivery: ClaimedDelivery) -> None:
+        """Send one delivery and settle its row; whatever happens, the row says what is known."""
+        self._pacer.sent(delivery.group_id, self._now())
+        try:
+            async with asyncio.timeout(self._send_timeout):
+                receipt = await self._channel.send(delivery.message)
+        except (SendUncertain, TimeoutError) as error:
+            log.warning("send broke half-way", delivery=delivery.id, error=str(error))
+            self._doubt(delivery.id, self._reconcile_seconds)
+        except NotConnected as error:
+            await self._put_back(delivery, error, seconds=1, count=False)
+        except Retryable as error:
+            later = _BACK_OFF_SECONDS[min(delivery.attempts, len(_BACK_OFF_SECONDS)) - 1]
+            if isinstance(error, Throttled):
+                later = max(later, 60)
+            await self._put_back(delivery, error, seconds=later)
+        except SendRejected as error:
+            log.error("send refused", delivery=delivery.id, error=str(error))
+            await self._settle(
+                partial(outbox.mark_failed, delivery_id=delivery.id, error=str(error))
+            )
+        except Exception:
+            log.exception("send failed in an unknown way", delivery=delivery.id)
+            self._doubt(delivery.id, self._reconcile_seconds)
+        else:
+            await self._settle(
+                partial(
+                    outbox.mark_sent,
+                    delivery_id=delivery.id,
+                    external_id=receipt.external_id,
+                    now=self._now(),
+                )
+            )
+        self._feed.publish(f"group:{delivery.group_id}")
+
+    async def _put_back(
+        self, delivery: ClaimedDelivery, error: Retryable, *, seconds: float, count: bool = True
+    ) -> None:
+        again_at = self._now() + timedelta(seconds=seconds)
+        await self._settle(
+            partial(
+                outbox.put_back,
+                delivery_id=delivery.id,
+                error=str(error),
+                again_at=again_at,
+                count=count,
+            )
+        )
+
+    async def _settle(self, work: Callable[..., None]) -> None:
+        """Write what became of a send; the network already knows, so try until it is written."""
+        while True:
+            try:
+                await self._database.write(work)
+                return
+            except StorageUnavailable as error:
+                log.error("outbox waits to settle", error=str(error))
+                await asyncio.sleep(_POLL_SECONDS)
+
+    # -- doubts ---------------------------------------------------------------------
+
+    def _doubt_what_was_left(self) -> None:
+        self._watch(asyncio.create_task(self._clear_up()))
+
+    def _doubt(self, delivery_id: int, seconds: float) -> None:
+        self._watch(asyncio.create_task(self._clear_doubt(delivery_id, seconds)))
+
+    def _watch(self, task: asyncio.Task[None]) -> None:
+        self._doubts.add(task)
+        task.add_done_callback(self._doubts.discard)
+
+    async def _clear_up(self) -> None:
+        """Settle what an earlier process left half-sent: by its echo, or as ambiguous."""
+        left = await self._database.read(
+            lambda c: outbox.unsettled(c, self._account_id, self._owner)
+        )
+        unclear = [
+            delivery_id
+            for delivery_id in left
+            if not await self._database.write(
+                partial(outbox.reconcile, delivery_id=delivery_id, now=self._now())
+            )
+        ]
+        if unclear:
+            await self.online.wait()
+        for delivery_id in unclear:
+            self._doubt(delivery_id, self._reconcile_seconds)
+
+    async def _clear_doubt(self, delivery_id: int, seconds: float) -> None:
+        """Give the echo time to come back, then decide."""
+        await asyncio.sleep(seconds)
+        arrived = await self._database.write(
+            partial(outbox.reconcile, delivery_id=delivery_id, now=self._now())
+        )
+        if not arrived and await self._database.write(
+            partial(outbox.mark_ambiguous, delivery_id=delivery_id)
+        ):
+            log.error(
+                "delivery ambiguous: look into the group, then "
+                "`shequn deliveries repeat` or `dismiss`",
+                delivery=delivery_id,
+            )
+            self._feed.publish("deliveries")
+
+    async def _finish(self) -> None:
+        for task in self._doubts:
+            task.cancel()
+        if self._busy:
+            await asyncio.gather(*self._busy.values(), return_exceptions=True)

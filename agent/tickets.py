@@ -1,0 +1,410 @@
+"""Open questions: one ticket for everybody who asked the same, one reply for all of them.
+
+open → answered → closed. Events are append-only. Everything here runs inside the caller's
+transaction and sends nothing itself: what is to be said goes into the outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    select,
+    update,
+)
+
+from agent import audit, outbox
+from agent.database import Instant, metadata
+from agent.directory import GroupInfo, MemberInfo, groups, members
+from agent.errors import TicketClosed, UnknownTicket, UsageError
+from agent.messages import Mention, plain
+from agent.messages import Text as TextContent
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("group_id", ForeignKey("groups.id"), nullable=False),
+    Column("member_id", ForeignKey("members.id"), nullable=False),
+    Column("state", String, nullable=False),  # open | answered | closed
+    Column("reason", String, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("question_key", String, nullable=False),
+    Column("context", JSON, nullable=False),
+    Column("passages", JSON, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("answer", Text, nullable=False, default=""),
+    Column("answered_by", String, nullable=False, default=""),
+    Column("answered_at", Instant),
+    Column("closed_at", Instant),
+    Column("replies", Integer, nullable=False, default=0),
+    Column("entry_id", Integer),
+)
+_OPEN = tickets.c.state == "open"
+Index("tickets_open", tickets.c.question_key, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index("tickets_by_state", tickets.c.state, tickets.c.id)
+
+ticket_askers = Table(
+    "ticket_askers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("ticket_id", ForeignKey("tickets.id"), nullable=False),
+    Column("group_id", ForeignKey("groups.id"), nullable=False),
+    Column("member_id", ForeignKey("members.id"), nullable=False),
+    Column("turn_id", ForeignKey("turns.id")),
+    Column("question", Text, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    UniqueConstraint("ticket_id", "turn_id"),
+)
+Index("ticket_askers_by_ticket", ticket_askers.c.ticket_id)
+
+ticket_events = Table(
+    "ticket_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("ticket_id", ForeignKey("tickets.id"), nullable=False, index=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("kind", String, nullable=False),  # opened | joined | answered | learned | closed
+    Column("details", JSON, nullable=False),
+)
+
+SAME_QUESTION = 0.8  # Dice coefficient of character pairs
+_COMPARED = 300  # newest open tickets that a new question is compared with
+MAX_REPLY = 2000  # characters in one WeChat message
+
+Learn = Callable[[Connection, str, str, str, datetime], int]
+"""(connection, question, answer, source, now) -> the new knowledge entry's id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A question on its way to a ticket. `passages`: the nearest knowledge, as JSON."""
+
+    group: GroupInfo
+    member: MemberInfo
+    turn_id: int | None
+    question: str
+    reason: str
+    context: tuple[str, ...] = ()
+    passages: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    ticket_id: int
+    joined: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    group: str
+    group_id: int
+    member: str
+    question: str
+    asked_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    id: int
+    state: str
+    reason: str
+    group: str
+    question: str
+    context: tuple[str, ...]
+    passages: tuple[dict[str, Any], ...]
+    opened_at: datetime
+    answer: str
+    answered_by: str
+    entry_id: int | None
+    askers: tuple[Asker, ...]
+
+
+# -- opening ------------------------------------------------------------------------
+
+
+def open_or_join(connection: Connection, asked: Asked, now: datetime) -> Opened:
+    """Put the question on the open ticket that asks the same, or on a new one."""
+    key = question_key(asked.question)
+    found = _open_ticket_like(connection, key)
+    joined = found is not None
+    ticket_id = found if found is not None else _insert_ticket(connection, asked, key, now)
+    connection.execute(
+        ticket_askers.insert().values(
+            ticket_id=ticket_id,
+            group_id=asked.group.id,
+            member_id=asked.member.id,
+            turn_id=asked.turn_id,
+            question=asked.question,
+            asked_at=now,
+        )
+    )
+    _event(
+        connection,
+        ticket_id,
+        "joined" if joined else "opened",
+        actor=f"member:{asked.member.id}",
+        now=now,
+        reason=asked.reason,
+    )
+    return Opened(ticket_id=ticket_id, joined=joined)
+
+
+def question_key(question: str) -> str:
+    """The question without spacing, punctuation and case: equal keys ask the same."""
+    return "".join(c for c in plain(question).lower() if c.isalnum())[:400]
+
+
+def _open_ticket_like(connection: Connection, key: str) -> int | None:
+    exact = connection.scalar(
+        select(tickets.c.id).where(_OPEN, tickets.c.question_key == key).order_by(tickets.c.id)
+    )
+    if exact is not None:
+        return int(exact)
+    newest = connection.execute(
+        select(tickets.c.id, tickets.c.question_key)
+        .where(_OPEN)
+        .order_by(tickets.c.id.desc())
+        .limit(_COMPARED)
+    )
+    scored = [(similarity(key, row.question_key), row.id) for row in newest]
+    best, ticket_id = max(scored, default=(0.0, None))
+    return ticket_id if best >= SAME_QUESTION else None
+
+
+def similarity(one: str, other: str) -> float:
+    """Dice coefficient (Dice 1945) of the two keys' character pairs, 0 to 1.
+
+    Different numbers make different questions, whatever the rest says.
+    """
+    if not one or not other:
+        return 0.0
+    if _numbers(one) != _numbers(other):
+        return 0.0
+    a = {one[i : i + 2] for i in range(max(len(one) - 1, 1))}
+    b = {other[i : i + 2] for i in range(max(len(other) - 1, 1))}
+    return 2 * len(a & b) / (len(a) + len(b))
+
+
+def _numbers(key: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else " " for c in key).strip()
+
+
+def _insert_ticket(connection: Connection, asked: Asked, key: str, now: datetime) -> int:
+    inserted = connection.execute(
+        tickets.insert().values(
+            group_id=asked.group.id,
+            member_id=asked.member.id,
+            state="open",
+            reason=asked.reason,
+            question=asked.question,
+            question_key=key,
+            context=list(asked.context),
+            passages=list(asked.passages),
+            opened_at=now,
+        )
+    ).inserted_primary_key
+    assert inserted is not None
+    return int(inserted[0])
+
+
+# -- acting -------------------------------------------------------------------------
+
+
+def reply(connection: Connection, ticket_id: int, text: str, *, by: str, now: datetime) -> int:
+    """Answer everybody who asked, one message a group; returns the number of groups.
+
+    Raises `UnknownTicket`, `TicketClosed`, `UsageError` for an empty or too long text.
+    """
+    ticket = _locked(connection, ticket_id)
+    if ticket.state == "closed":
+        raise TicketClosed(f"工单 #{ticket_id} 已关闭，没有发送。")
+    text = text.strip()
+    if not text:
+        raise UsageError(f"答复是空的：发送「#{ticket_id} 答案」。")
+    if len(text) > MAX_REPLY:
+        raise UsageError(f"答复有 {len(text)} 字，一条消息最多 {MAX_REPLY} 字，请缩短后再发。")
+    number = ticket.replies + 1
+    new = [
+        outbox.Delivery(
+            key=f"ticket:{ticket_id}:reply:{number}:{group_id}",
+            account_id=account_id,
+            group_id=group_id,
+            kind="reply",
+            priority=outbox.TICKET,
+            content=TextContent(text=text),
+            mentions=mentions,
+            ticket_id=ticket_id,
+        )
+        for group_id, account_id, mentions in _askers_by_group(connection, ticket_id)
+    ]
+    outbox.enqueue(connection, new, now)
+    connection.execute(
+        update(tickets)
+        .where(tickets.c.id == ticket_id)
+        .values(state="answered", answer=text, answered_by=by, answered_at=now, replies=number)
+    )
+    _event(connection, ticket_id, "answered", actor=by, now=now, groups=len(new))
+    return len(new)
+
+
+def learn(connection: Connection, ticket_id: int, *, by: str, now: datetime, add: Learn) -> int:
+    """Make the ticket's question and answer a knowledge entry; returns its id.
+
+    Raises `UnknownTicket`, or `UsageError` while there is no answer.
+    """
+    ticket = _locked(connection, ticket_id)
+    if not ticket.answer:
+        raise UsageError(f"工单 #{ticket_id} 还没有答复：先发送「#{ticket_id} 答案」。")
+    if ticket.entry_id is not None:
+        raise UsageError(f"工单 #{ticket_id} 已经收入知识库（条目 {ticket.entry_id}）。")
+    entry_id = add(connection, ticket.question, ticket.answer, f"ticket:{ticket_id}", now)
+    connection.execute(update(tickets).where(tickets.c.id == ticket_id).values(entry_id=entry_id))
+    _event(connection, ticket_id, "learned", actor=by, now=now, entry=entry_id)
+    return entry_id
+
+
+def close(connection: Connection, ticket_id: int, *, by: str, now: datetime) -> None:
+    """Close without a reply, or after one. Raises `UnknownTicket`, `TicketClosed`."""
+    ticket = _locked(connection, ticket_id)
+    if ticket.state == "closed":
+        raise TicketClosed(f"工单 #{ticket_id} 已经关闭了。")
+    connection.execute(
+        update(tickets).where(tickets.c.id == ticket_id).values(state="closed", closed_at=now)
+    )
+    _event(connection, ticket_id, "closed", actor=by, now=now)
+
+
+def _locked(connection: Connection, ticket_id: int) -> Any:
+    # Numbers come from what people type; a database integer ends long before Python's does.
+    if ticket_id < 2**31:
+        row = connection.execute(
+            select(tickets).where(tickets.c.id == ticket_id).with_for_update()
+        ).one_or_none()
+        if row is not None:
+            return row
+    raise UnknownTicket(f"没有工单 #{ticket_id}。发送「#list」看看有哪些。")
+
+
+def _askers_by_group(
+    connection: Connection, ticket_id: int
+) -> list[tuple[int, int, tuple[Mention, ...]]]:
+    rows = connection.execute(
+        select(
+            groups.c.id, groups.c.account_id, members.c.external_id, members.c.name, members.c.alias
+        )
+        .select_from(ticket_askers)
+        .join(groups, ticket_askers.c.group_id == groups.c.id)
+        .join(members, ticket_askers.c.member_id == members.c.id)
+        .where(ticket_askers.c.ticket_id == ticket_id)
+        .order_by(ticket_askers.c.id)
+    )
+    found: dict[int, tuple[int, dict[str, Mention]]] = {}
+    for row in rows:
+        mention = Mention(external_id=row.external_id, name=row.alias or row.name)
+        found.setdefault(row.id, (row.account_id, {}))[1].setdefault(row.external_id, mention)
+    return [
+        (group_id, account_id, tuple(people.values()))
+        for group_id, (account_id, people) in found.items()
+    ]
+
+
+def _event(
+    connection: Connection, ticket_id: int, kind: str, *, actor: str, now: datetime, **details: Any
+) -> None:
+    connection.execute(
+        ticket_events.insert().values(
+            ticket_id=ticket_id, at=now, actor=actor, kind=kind, details=details
+        )
+    )
+    audit.write(
+        connection,
+        actor=actor,
+        action=f"ticket.{kind}",
+        subject=f"ticket:{ticket_id}",
+        at=now,
+        **details,
+    )
+
+
+# -- reading ------------------------------------------------------------------------
+
+
+def get(connection: Connection, ticket_id: int) -> Ticket:
+    """One ticket with its askers. Raises `UnknownTicket`."""
+    row = _locked(connection, ticket_id)
+    return _tickets(connection, [row])[0]
+
+
+def listed(
+    connection: Connection, states: Sequence[str] = ("open",), limit: int = 50
+) -> list[Ticket]:
+    """Tickets in these states, oldest first."""
+    rows = connection.execute(
+        select(tickets).where(tickets.c.state.in_(states)).order_by(tickets.c.id).limit(limit)
+    ).all()
+    return _tickets(connection, rows)
+
+
+def count_open(connection: Connection) -> int:
+    return connection.scalar(select(func.count()).select_from(tickets).where(_OPEN)) or 0
+
+
+def _tickets(connection: Connection, rows: Sequence[Any]) -> list[Ticket]:
+    askers: dict[int, list[Asker]] = {row.id: [] for row in rows}
+    names: dict[int, str] = {}
+    found = connection.execute(
+        select(
+            ticket_askers,
+            groups.c.name.label("group_name"),
+            members.c.name.label("member_name"),
+            members.c.alias,
+        )
+        .join(groups, ticket_askers.c.group_id == groups.c.id)
+        .join(members, ticket_askers.c.member_id == members.c.id)
+        .where(ticket_askers.c.ticket_id.in_(list(askers)))
+        .order_by(ticket_askers.c.id)
+    )
+    for row in found:
+        names[row.group_id] = row.group_name
+        askers[row.ticket_id].append(
+            Asker(
+                group=row.group_name,
+                group_id=row.group_id,
+                member=row.alias or row.member_name,
+                question=row.question,
+                asked_at=row.asked_at,
+            )
+        )
+    return [
+        Ticket(
+            id=row.id,
+            state=row.state,
+            reason=row.reason,
+            group=names.get(row.group_id, ""),
+            question=row.question,
+            context=tuple(row.context),
+            passages=tuple(row.passages),
+            opened_at=row.opened_at,
+            answer=row.answer,
+            answered_by=row.answered_by,
+            entry_id=row.entry_id,
+            askers=tuple(askers[row.id]),
+        )
+        for row in rows
+    ]

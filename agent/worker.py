@@ -1,0 +1,197 @@
+"""The loops of one process: judging turns, sending, the calendar, knowledge, leases.
+
+Each loop only finds work in the database and hands it to what knows how to do it, so the same
+work can be done by other processes; a loop that fails is logged and goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+
+from agent import inbox, leases
+from agent.channels.base import Channel
+from agent.database import Database
+from agent.errors import AccountInUse, StorageUnavailable
+from agent.events import AccountStatus, Connection
+from agent.intake import Intake
+from agent.leases import Owner
+from agent.promotions import Promotions
+from agent.responder import Responder
+from agent.sender import Sender
+from agent.signals import Feed, Signal
+from schedules.clock import Ticker
+
+log = structlog.get_logger(__name__)
+
+_POLL_SECONDS = 1.0  # how soon the work of other processes is seen
+_LEASE_SECONDS = 20.0
+_TICK_SECONDS = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One account at work: its channel and its sender."""
+
+    account_id: int
+    channel: Channel
+    sender: Sender
+
+
+@dataclass(kw_only=True)
+class Worker:
+    """Everything that runs in one process. `knowledge` warms up and then follows changes."""
+
+    database: Database
+    owner: Owner
+    now: Callable[[], datetime]
+    intake: Intake
+    responder: Responder
+    promotions: Promotions
+    lines: Sequence[Line]
+    feed: Feed
+    turn_due: Signal
+    knowledge: Callable[[], Awaitable[None]]
+    knowledge_ready: asyncio.Event
+    _due_at: datetime | None = field(default=None, init=False)
+    _ticker: Ticker | None = field(default=None, init=False)
+
+    # -- what others tell -----------------------------------------------------------
+
+    def on_turn(self, ready_at: datetime) -> None:
+        """A turn will be due at `ready_at`."""
+        if self._due_at is None or ready_at < self._due_at:
+            self._due_at = ready_at
+            self.turn_due.set()
+
+    def on_status(self, status: AccountStatus) -> None:
+        """An account's connection changed."""
+        for line in self.lines:
+            if (line.channel.kind, line.channel.account) == (status.channel, status.account):
+                if status.connection is Connection.online:
+                    line.sender.online.set()
+                else:
+                    line.sender.online.clear()
+
+    def on_queued(self) -> None:
+        """Something was put into the outbox."""
+        for line in self.lines:
+            line.sender.queued.set()
+
+    def tick(self) -> None:
+        """Look at the calendar and everything else that waits for a time at once."""
+        if self._ticker is not None:
+            self._ticker.tick_soon()
+        self.turn_due.set()
+        self.on_queued()
+
+    # -- running --------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled. Raises `AccountInUse` before anything else happens."""
+        for line in self.lines:
+            await self._acquire(line)
+        self._ticker = Ticker(
+            now=self.now, on_tick=self._tick_offers, interval_seconds=_TICK_SECONDS
+        )
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep(self._judge, "judging"))
+                tasks.create_task(self._keep(self._follow_knowledge, "knowledge"))
+                tasks.create_task(self._relay())
+                for line in self.lines:
+                    tasks.create_task(self._hold(line))
+                    tasks.create_task(self._keep(line.sender.run, "sending"))
+                    tasks.create_task(
+                        self._keep(partial(line.channel.run, self.intake.emit), "channel")
+                    )
+                self._ticker.start()
+        finally:
+            await self._ticker.stop()
+            await self.responder.finish()
+            for line in self.lines:
+                await self.database.write(
+                    partial(leases.release, account_id=line.account_id, owner=self.owner)
+                )
+
+    async def _keep(self, loop: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        """Run a loop again whenever it breaks; a fault in one never stops the others."""
+        pause = 0.2
+        while True:
+            started = self.now()
+            try:
+                await loop()
+                return
+            except StorageUnavailable as error:
+                log.error("waiting for the database", loop=name, error=str(error))
+            except Exception:
+                log.exception("loop broke", loop=name)
+            pause = 0.2 if self.now() - started > timedelta(minutes=1) else min(pause * 2, 10)
+            await asyncio.sleep(pause)
+
+    # -- turns ----------------------------------------------------------------------
+
+    async def _judge(self) -> None:
+        await self.knowledge_ready.wait()
+        while True:
+            self._due_at = None
+            cases = await self.responder.claim()
+            if cases:
+                await self.responder.handle(cases)
+                continue
+            next_ready = await self.database.read(inbox.next_ready)
+            if self._due_at is None or (next_ready and next_ready < self._due_at):
+                self._due_at = next_ready
+            seconds = _POLL_SECONDS
+            if self._due_at is not None:
+                seconds = min(seconds, (self._due_at - self.now()).total_seconds())
+            if seconds > 0:
+                await self.turn_due.wait(seconds)
+
+    async def _relay(self) -> None:
+        """Wake the senders when a decision may have queued something."""
+
+        def hear(topic: str) -> None:
+            if topic == "decided":
+                self.on_queued()
+
+        with self.feed.listening(hear):
+            await asyncio.Event().wait()
+
+    # -- offers and knowledge -------------------------------------------------------
+
+    async def _tick_offers(self) -> None:
+        next_at = await self.promotions.tick()
+        if self._ticker is not None:
+            self._ticker.wake_at(next_at)
+        self.on_queued()
+
+    async def _follow_knowledge(self) -> None:
+        await self.knowledge()
+
+    # -- accounts -------------------------------------------------------------------
+
+    async def _acquire(self, line: Line) -> None:
+        await self.database.write(
+            lambda connection: leases.acquire(
+                connection, line.account_id, self.owner, self.now(), _LEASE_SECONDS
+            )
+        )
+
+    async def _hold(self, line: Line) -> None:
+        """Renew the account's lease; losing it ends this process, as two must not both send."""
+        while True:
+            await asyncio.sleep(_LEASE_SECONDS / 4)
+            try:
+                await self._acquire(line)
+            except AccountInUse:
+                log.critical("account taken over by another process", account=line.channel.account)
+                raise
+            except StorageUnavailable as error:
+                log.error("lease not renewed", error=str(error))
