@@ -118,7 +118,7 @@ async def running(channel: Channel, emit: Callable[[Event], object]) -> AsyncIte
 async def eventually(holds: Callable[[], bool]) -> None:
     """Returns once `holds()`; for what a test can only look at, not wait for."""
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not holds():  # noqa: ASYNC110 - there is no event to wait for
+        while not holds():
             await asyncio.sleep(0.01)
 
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import pytest
 from grpclib import GRPCError, Status
 from grpclib.const import Cardinality, Handler
 from grpclib.server import Server, Stream
@@ -54,6 +58,21 @@ _STREAMS = (
     ("Event", pb.EventRequest, pb.EventResponse),
     ("MessageFileStream", pb.MessageFileStreamRequest, pb.MessageFileStreamResponse),
 )
+
+
+def make_certificate(folder: Path, names: str) -> tuple[Path, Path]:
+    """(certificate, key) for `names`, such as "DNS:gateway.test,IP:127.0.0.1", signed by itself.
+
+    Skips the test where openssl is not installed.
+    """
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    certificate, key = folder / "gateway.pem", folder / "gateway.key"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=gateway.test", "-addext", f"subjectAltName={names}"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
 
 
 @dataclass

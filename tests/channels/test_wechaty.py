@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
-import logging
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,12 +24,12 @@ from fake_gateway import (
     MESSAGE,
     MINI_PROGRAM,
     READY,
-    TEXT,
     TOPIC,
     URL,
     FakeGateway,
     Room,
     Wire,
+    make_certificate,
 )
 from grpclib import GRPCError, Status
 
@@ -40,9 +38,9 @@ from agent.channels.base import (
     Connection,
     Event,
     GroupSeen,
+    MemberSeen,
     MembersJoined,
     MembersLeft,
-    MemberSeen,
 )
 from agent.channels.wechaty import WechatyChannel
 from agent.channels.wechaty.attachment import Patience
@@ -135,9 +133,7 @@ class FakeWorld:
         self.gateway, self.channel = gateway, channel
 
     async def ready(self) -> None:
-        await self.gateway.attached()
-        link = self.channel._link
-        await eventually(lambda: link is not None and link.logged_in)
+        await eventually(lambda: self.channel.online)
 
     async def say(self, member: str, text: str, *, to_bot: bool = False) -> None:
         talker = {"张三": "wxid_zhang", "李四": "wxid_li"}[member]
@@ -862,7 +858,7 @@ class TestSending:
             wire.cut()
             with pytest.raises(SendUncertain):
                 await sending
-        await eventually(lambda: online._link is not None and online._link.gateway is None)
+        await eventually(lambda: not online.online)
         with pytest.raises(NotConnected):
             await online.send(text_to(ROOM, "再来"))
         assert gateway.sent == []
@@ -878,18 +874,8 @@ class TestSending:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """(certificate, key) that the test makes for itself, good for gateway.test and 127.0.0.1."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
     folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "gateway.pem", folder / "gateway.key"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=gateway.test", "-keyout", key, "-out", certificate,
-         "-addext", "subjectAltName=DNS:gateway.test,IP:127.0.0.1"],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    return certificate, key
+    return make_certificate(folder, "DNS:gateway.test,IP:127.0.0.1")
 
 
 class TestTls:
@@ -960,6 +946,4 @@ class TestTls:
 
 
 def _base64(content: bytes) -> str:
-    import base64
-
     return base64.b64encode(content).decode()

@@ -61,6 +61,12 @@ class WechatyChannel:
     def __repr__(self) -> str:
         return f"WechatyChannel({self.account!r}, {self._host}:{self._port})"
 
+    @property
+    def online(self) -> bool:
+        """Whether the account is attached and logged in, so that `send` can be tried."""
+        link = self._link
+        return link is not None and link.gateway is not None and link.logged_in
+
     async def run(self, emit: Emit) -> None:
         """Stay attached and hand on what happens until cancelled. See `Channel.run`.
 
