@@ -1,4 +1,4 @@
-"""Engines for the calendar's tests; here rather than in conftest so that processes can import it."""
+"""Engines for the calendar's tests, where other processes can import them from, too."""
 
 from typing import Any
 

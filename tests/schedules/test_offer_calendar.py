@@ -171,6 +171,17 @@ def test_a_clock_that_jumps_back_posts_nothing_twice(calendar: Calendar) -> None
     assert calendar.claim(NOON + HOUR) == [NOON + HOUR]
 
 
+def test_an_edit_after_the_clock_jumped_back_posts_nothing_twice(calendar: Calendar) -> None:
+    calendar.sync(offer("0 * * * *"), now=NOON - MINUTE)
+    calendar.plan(NOON - MINUTE, horizon=3 * HOUR)
+    assert calendar.claim(NOON) == [NOON]
+    assert calendar.complete(NOON, NOON)
+    calendar.sync(offer("0,30 * * * *"), now=NOON - 2 * MINUTE)
+    assert calendar.plan(NOON - 2 * MINUTE, horizon=HOUR) == 1
+    assert calendar.claim(NOON) == []
+    assert calendar.claim(NOON + 30 * MINUTE) == [NOON + 30 * MINUTE]
+
+
 def test_a_clock_that_was_ahead_for_a_while_posts_nothing_twice(calendar: Calendar) -> None:
     calendar.sync(offer("0 * * * *"), now=NOON - MINUTE)
     calendar.plan(NOON - MINUTE, horizon=3 * HOUR)

@@ -166,6 +166,20 @@ def test_an_offer_removed_while_claimed_is_not_posted(calendar: Engine) -> None:
     assert (sent(calendar), only_state(calendar)) == ([], State.CANCELLED)
 
 
+def test_an_offer_moved_to_another_time_while_claimed_is_posted_then_only(
+    calendar: Engine,
+) -> None:
+    scheduled(calendar, once(NOON))
+    [occurrence] = claimed(calendar)
+    scheduled(calendar, once(NOON + 30 * MINUTE))
+    with calendar.begin() as connection:
+        assert dispatch(connection, occurrence, [VIP], enqueue, NOON) == 0
+    assert sent(calendar) == []
+    [moved] = claimed(calendar, NOON + 30 * MINUTE)
+    with calendar.begin() as connection:
+        assert dispatch(connection, moved, [VIP], enqueue, NOON + 30 * MINUTE) == 1
+
+
 def test_an_offer_that_broke_while_claimed_waits(calendar: Engine) -> None:
     scheduled(calendar, once(NOON))
     [occurrence] = claimed(calendar)
