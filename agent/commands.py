@@ -18,6 +18,8 @@ _CARD = re.compile(r"【工单 #(\d{1,9})】")
 _NUMBERED = re.compile(r"[#＃]\s*(\d{1,9})(?:\s*[:：,，]?\s*)(.*)", re.DOTALL)
 _LIST = re.compile(r"[#＃]\s*(list|列表|工单|一覧)", re.IGNORECASE)
 _HELP = re.compile(r"[#＃].*", re.DOTALL)
+_REPLY = re.compile(r"(?:reply|答复|返信)\s*[:：]?\s+(.+)", re.DOTALL | re.IGNORECASE)
+_BARE_WORD = re.compile(r"[a-z]{1,12}")
 
 HELP = (
     "指令：引用工单卡片直接写答案，或「#12 答案」答复；「#12 learn」收入知识库；"
@@ -32,6 +34,7 @@ class Verb(StrEnum):
     show = "show"
     list = "list"
     help = "help"
+    unknown = "unknown"
 
 
 _VERBS = {
@@ -77,6 +80,11 @@ def _numbered(number: int, rest: str) -> Command:
         return Command(verb=Verb.show, number=number)
     if word in _VERBS:
         return Command(verb=_VERBS[word], number=number)
+    if explicit := _REPLY.fullmatch(rest.strip()):
+        return Command(verb=Verb.reply, number=number, text=explicit[1].strip())
+    if _BARE_WORD.fullmatch(word):
+        # More likely a mistyped command than an answer for a whole group to read.
+        return Command(verb=Verb.unknown, number=number, text=word)
     return Command(verb=Verb.reply, number=number, text=rest.strip())
 
 
@@ -95,12 +103,12 @@ def card(ticket: tickets.Ticket) -> str:
     if ticket.context:
         lines.append("上文：")
         lines += [f"  {_shortened(line, 60)}" for line in ticket.context[-5:]]
-    if ticket.passages:
+    if near := [p for p in ticket.passages[:3] if p.get("score", 0) >= _WORTH_SHOWING]:
         lines.append("相近知识：")
         lines += [
             f"  {_shortened(p.get('question') or p.get('title') or p.get('text', ''), 40)}"
-            f"（{p.get('score', 0):.2f}）"
-            for p in ticket.passages[:3]
+            f"（{p['score']:.2f}）"
+            for p in near
         ]
     if ticket.answer:
         lines.append(f"已答复（{ticket.answered_by}）：{_shortened(ticket.answer, 200)}")
@@ -110,6 +118,8 @@ def card(ticket: tickets.Ticket) -> str:
         )
     return "\n".join(lines)
 
+
+_WORTH_SHOWING = 0.05
 
 _REASONS = {
     "not_in_knowledge": "知识库没有答案",
@@ -160,6 +170,11 @@ def _done(
             return _open_list(connection)
         case Verb.help:
             return HELP
+        case Verb.unknown:
+            return (
+                f"⚠️ 没有「{command.text}」这个指令，没有发送。要原样答复请写"
+                f"「#{number} reply {command.text}」。{HELP}"
+            )
 
 
 def _open_list(connection: Connection) -> str:

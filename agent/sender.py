@@ -83,6 +83,7 @@ class Sender:
     async def _send_due(self) -> None:
         """Start what can be sent now, then wait for news."""
         free = self._concurrency - len(self._busy)
+        now = self._now()
         claim = outbox.Claim()
         if free > 0:
             claim = await self._database.write(
@@ -90,9 +91,9 @@ class Sender:
                     outbox.claim,
                     account_id=self._account_id,
                     owner=self._owner,
-                    now=self._now(),
+                    now=now,
                     busy=tuple(self._busy),
-                    ready_at=lambda group_id: self._pacer.ready_at(group_id, self._now()),
+                    ready_at=lambda group_id: self._pacer.ready_at(group_id, now),
                     limit=free,
                 )
             )

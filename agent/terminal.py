@@ -51,8 +51,9 @@ class Terminal:
                     if line.strip() == "/quit":
                         break
                     await self._take(line.strip())
-                # Whoever pipes questions in wants to read the answers.
-                await self._until_quiet()
+                    if not sys.stdin.isatty():
+                        # Piped lines are separate questions, not one typed in haste.
+                        await self._until_quiet()
             finally:
                 showing.cancel()
 
