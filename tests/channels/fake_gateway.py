@@ -31,7 +31,7 @@ HEARTBEAT, MESSAGE, ERROR, JOIN, LEAVE, TOPIC = 1, 2, 16, 19, 20, 21
 SCAN, READY, LOGIN, LOGOUT, DIRTY = 22, 23, 25, 26, 27
 ATTACHMENT, AUDIO, IMAGE, TEXT, MINI_PROGRAM, URL = 1, 2, 6, 7, 9, 14
 
-_UNARY = (
+_UNARY: tuple[tuple[str, Any, Any], ...] = (
     ("Version", pb.VersionRequest, pb.VersionResponse),
     ("Start", pb.StartRequest, pb.StartResponse),
     ("Stop", pb.StopRequest, pb.StopResponse),
@@ -54,7 +54,7 @@ _UNARY = (
         pb.MessageSendMiniProgramResponse,
     ),
 )
-_STREAMS = (
+_STREAMS: tuple[tuple[str, Any, Any], ...] = (
     ("Event", pb.EventRequest, pb.EventResponse),
     ("MessageFileStream", pb.MessageFileStreamRequest, pb.MessageFileStreamResponse),
 )
@@ -165,7 +165,7 @@ class FakeGateway:
     def say(self, room: str, talker: str, text: str = "", **fields: Any) -> str:
         """A member says something; `fields` are those of the message payload. Returns its id."""
         self._count += 1
-        message_id = fields.pop("id", f"m{self._count}")
+        message_id = str(fields.pop("id", f"m{self._count}"))
         self.messages[message_id] = {
             "id": message_id,
             "room_id": room,
@@ -221,15 +221,13 @@ class FakeGateway:
     # The calls
 
     def __mapping__(self) -> dict[str, Handler]:
-        mapping = {}
+        mapping: dict[str, Handler] = {}
         for name, request, response in _UNARY:
-            answer = self._unary(name)
             mapping[f"/wechaty.Puppet/{name}"] = Handler(
-                answer, Cardinality.UNARY_UNARY, request, response
+                self._unary(name), Cardinality.UNARY_UNARY, request, response
             )
-        for (name, request, response), answer in zip(
-            _STREAMS, (self._event, self._message_file_stream), strict=True
-        ):
+        for name, request, response in _STREAMS:
+            answer = self._event if name == "Event" else self._message_file_stream
             mapping[f"/wechaty.Puppet/{name}"] = Handler(
                 self._checked(name, answer), Cardinality.UNARY_STREAM, request, response
             )
@@ -251,7 +249,8 @@ class FakeGateway:
         async def checked(stream: Stream[Any, Any]) -> None:
             request = await stream.recv_message()
             self.calls.append(name)
-            if stream.metadata.get("authorization") != f"Wechaty {self.token}":
+            metadata: Any = stream.metadata
+            if metadata.get("authorization") != f"Wechaty {self.token}":
                 raise GRPCError(Status.UNAUTHENTICATED, "Invalid Wechaty TOKEN")
             if name in self._unimplemented:
                 raise GRPCError(Status.UNIMPLEMENTED, name)
@@ -277,7 +276,10 @@ class FakeGateway:
             self._attached.notify_all()
         try:
             while (event := await queue.get()) is not None:
-                await stream.send_message(pb.EventResponse(type=event[0], payload=event[1]))
+                kind, payload = event
+                response = pb.EventResponse(payload=payload)
+                response.type = kind  # type: ignore[assignment]  # also numbers that are none
+                await stream.send_message(response)
         finally:
             self._streams.discard(queue)
 
@@ -374,7 +376,7 @@ class _Server(Server):
 
     @property
     def port(self) -> int:
-        assert self._server is not None
+        assert isinstance(self._server, asyncio.Server)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
