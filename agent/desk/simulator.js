@@ -1,0 +1,2 @@
+// What NiceGUI loads; the page itself is in web/.
+export { default } from "shequn-desk";
