@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Answerer", "ModelCall", "NoAnswer", "NoAnswerReason", "Question"]
 
-DEFAULT_THRESHOLD = 0.6
+DEFAULT_THRESHOLD = 0.4
 # Below this nothing in the knowledge base is worth a model's time either.
 _HOPELESS = 0.05
 _PASSAGES = 5

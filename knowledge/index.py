@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection
 from knowledge import catalog, providers, ranking
 from knowledge.audience import Scope, ScopeKind, SearchScope
 from knowledge.catalog import Entry
-from knowledge.language import Language, focus, plain
+from knowledge.language import Language, Terms, emphasis, plain
 from knowledge.lexical import Hit, Lexicon, Record
 from knowledge.slot import Mark, Slot
 
@@ -39,7 +39,8 @@ BATCH = 1_000
 _CANDIDATES = 10
 _NEIGHBOURS = 10
 # From here on words alone are sure enough; a neighbour by wording could not change the answer.
-_SURE = 0.97
+_SURE = 0.95
+_HOPELESS = 0.02
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -101,12 +102,15 @@ class Index:
         chroma_url: str | None = None,
         *,
         language: Language | None = None,
+        calibration: ranking.Calibration = ranking.LOCAL,
     ) -> None:
         self._directory = directory
         self._embeddings = embeddings
         self._chroma_url = chroma_url
         self._language = language or Language()
         self._embedding = f"{providers.fingerprint(embeddings)} {self._language.fingerprint}"
+        self._calibration = calibration
+        self._only_wording = isinstance(embeddings, providers.LocalEmbeddings)
         self._changing = threading.RLock()
         self._slot: Slot | None = None
         self._stores: _Stores | None = None
@@ -284,13 +288,16 @@ class Index:
         Empty for a query without words and for an empty index.
         """
         stores = self._stores
-        spelled = focus(plain(query))
-        terms = self._language.question_terms(spelled)
+        spelled = plain(query)
+        parts = [
+            (self._language.question_terms(clause), counts) for clause, counts in emphasis(spelled)
+        ]
+        terms = Terms.together(part for part, _ in parts)
         if stores is None or not terms:
             return []
         words = stores.words
         instant = (now - _EPOCH) // timedelta(microseconds=1)
-        question = ranking.Weighed(terms, words)
+        question = ranking.Weighed(parts, words)
         haystack = self._language.searchable(spelled)
 
         def ranked(hits: Iterable[Hit], cosines: Mapping[int, float]) -> list[Passage]:
@@ -298,7 +305,7 @@ class Index:
             for hit in hits:
                 dense = cosines.get(hit.record.entry_id)
                 found = ranking.evidence(hit.record, question, haystack, words, dense)
-                score = ranking.confidence(hit.record.kind, found)
+                score = self._calibration.confidence(found)
                 weighed.append((score, hit, found))
             weighed.sort(key=lambda each: (-each[0], -each[1].score, each[1].record.entry_id))
             return _passages(weighed)
@@ -307,7 +314,9 @@ class Index:
             hit.record.entry_id: hit for hit in words.search(terms, scope, instant, _CANDIDATES)
         }
         found = ranked(hits.values(), {})
-        if not found or found[0].score < _SURE:
+        best = found[0].score if found else 0.0
+        # Nearness of wording cannot find what shares no word that matters.
+        if best < _SURE and (best > _HOPELESS or not self._only_wording):
             near = self._near(stores, spelled, scope)
             missing = [entry_id for entry_id in near if entry_id not in hits]
             for record in words.lookup(missing, scope, instant):

@@ -26,10 +26,12 @@ _RUN = re.compile(rf"[{_HAN_KANA}]+|[a-z0-9]+(?:[.\-_+#][a-z0-9]+)*[+#]*")
 _CJK = re.compile(rf"[{_HAN_KANA}]")
 _STICKER = re.compile(r"\[[\u4e00-\u9fffA-Za-z]{1,6}\]")
 _CLAUSE = re.compile(r"[。！？!?；;\n]+|[，,、~～…]+|(?<=[\u4e00-\u9fff])\s+(?=[\u4e00-\u9fff])")
+# 能用不, 有货没: a question's particle, not a negation.
+_TRAILING_NOT = re.compile(rf"(?<=[{_HAN_KANA}])[不没](?![{_HAN_KANA}])")
 _SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?]*[”』」）)]?\n*")
 _ASKS = re.compile(
     r"[?？]|吗|呢|么|怎|如何|什么|啥|哪|几|多少|多久|多大|能不能|可不可以|有没有|是不是|会不会|要不要"
-    r"|请问|为何|咋|可以|能用|か$|ですか|ますか|what|how|when|where|which|why|can|does|is "
+    r"|请问|为何|咋|可以|能用|[不没]$|か$|ですか|ますか|what|how|when|where|which|why|can|does|is "
 )
 
 
@@ -65,6 +67,16 @@ class Terms:
     words: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
 
+    @staticmethod
+    def together(parts: Iterable[Terms]) -> Terms:
+        """All terms of several parts, each once."""
+        kept = list(parts)
+        return Terms(
+            tuple(dict.fromkeys(concept for part in kept for concept in part.concepts)),
+            tuple(dict.fromkeys(word for part in kept for word in part.words)),
+            tuple(dict.fromkeys(run for part in kept for run in part.runs)),
+        )
+
     def __bool__(self) -> bool:
         return bool(self.concepts or self.words or self.runs)
 
@@ -89,29 +101,36 @@ class Language:
         self.fingerprint = f"language-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
         # Longest first, so that 退货运费 is not read as 退货.
         words = sorted((re.escape(word) for word in self._concept), key=len, reverse=True)
-        self._concepts = re.compile("|".join(words))
+        self._concepts = re.compile(f"(?P<negated>[没未])?(?P<way>{'|'.join(words)})")
         filler = sorted((re.escape(word) for word in (*FILLER, *PROTECTED)), key=len, reverse=True)
         self._filler = re.compile("|".join(filler))
 
     def concepts(self, text: str) -> tuple[str, ...]:
         """The concept marks in a plain text, each once, in order of appearance."""
-        found = (self._concept[match.group()] for match in self._concepts.finditer(text))
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(map(self._mark, self._concepts.finditer(text))))
+
+    def _mark(self, match: re.Match[str]) -> str:
+        # 没拆封 and 拆封 ask for opposite answers.
+        concept = self._concept[match["way"]]
+        return f"{concept}~" if match["negated"] else concept
 
     def question_terms(self, text: str) -> Terms:
         """Terms of a plain question: a paraphrase counts as its concept, fillers do not count."""
         concepts: dict[str, None] = {}
 
         def note(match: re.Match[str]) -> str:
-            concepts[self._concept[match.group()]] = None
+            concepts[self._mark(match)] = None
             return "|"
 
-        rest = self._concepts.sub(note, text[:LONGEST_QUESTION])
+        rest = self._concepts.sub(note, _TRAILING_NOT.sub("|", text[:LONGEST_QUESTION]))
         rest = self._filler.sub(_unless_protected, rest)
         words: dict[str, None] = {}
         runs: dict[str, None] = {}
         for run in _RUN.findall(rest):
-            (runs if _CJK.match(run) else words)[run] = None
+            if _CJK.match(run):
+                runs[run] = None
+            else:
+                words[_compact(run)] = None
         return Terms(tuple(concepts), tuple(words), tuple(runs))
 
     def index_terms(self, text: str) -> list[str]:
@@ -122,7 +141,7 @@ class Language:
                 found.extend(run)
                 found.extend(pairs(run))
             else:
-                found.append(run)
+                found.append(_compact(run))
                 if not run.isalnum():
                     found.extend(part for part in re.split(r"[^a-z0-9]+", run) if part)
         return found
@@ -132,8 +151,13 @@ class Language:
 
         Latin words stand between spaces: `" pro "` is not in `product`.
         """
-        runs = (run if _CJK.match(run) else f" {run} " for run in _RUN.findall(text))
+        runs = (run if _CJK.match(run) else f" {_compact(run)} " for run in _RUN.findall(text))
         return "|".join(runs) + "|" + "|".join(f"{mark}|" for mark in self.concepts(text))
+
+
+def _compact(word: str) -> str:
+    """MT-05, MT_05 and MT05 are one model number; C++ and 5.5 stay what they are."""
+    return re.sub(r"(?<=[a-z0-9])[-_](?=[a-z0-9])", "", word)
 
 
 def _unless_protected(match: re.Match[str]) -> str:
@@ -159,24 +183,26 @@ def clauses(text: str) -> list[str]:
 
 
 def asks(text: str) -> bool:
-    """Whether a plain clause carries a sign of asking (吗, 怎么, 多少, か, ? …)."""
+    """Whether a plain clause carries a sign of asking (吗, 怎么, 多少, 能用不, か …)."""
     return _ASKS.search(text) is not None
 
 
-def focus(text: str) -> str:
-    """The part of a plain message that asks, when it also tells a story; else all of it.
+def emphasis(text: str) -> list[tuple[str, float]]:
+    """The clauses of a plain message, each with how much it counts (0..1).
 
-    Members write 我上周在店里买的,挺喜欢,请问开封能用多久: only what surrounds the asking counts,
-    with the clause before it, which often names the product.
+    Members tell a story around what they ask: 我上周在店里买的,挺喜欢,请问开封能用多久. What asks
+    counts whole, the clause before it half, because it often names the product, the rest little.
+    A message in which nothing asks, or everything does, counts whole.
     """
-    parts = clauses(text)
-    if len(parts) < 3:
-        return text
-    asking = [place for place, part in enumerate(parts) if asks(part)]
-    if not asking:
-        return text
-    kept = {place for found in asking for place in (found - 1, found) if place >= 0}
-    return "，".join(part for place, part in enumerate(parts) if place in kept)
+    parts = clauses(text[:LONGEST_QUESTION])
+    asking = [asks(part) for part in parts]
+    if all(asking) or not any(asking):
+        return [(part, 1.0) for part in parts]
+    counts = []
+    for place, part in enumerate(parts):
+        leads = place + 1 < len(parts) and asking[place + 1]
+        counts.append((part, 1.0 if asking[place] else 0.5 if leads else 0.3))
+    return counts
 
 
 def sentences(text: str) -> list[str]:

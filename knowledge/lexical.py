@@ -217,7 +217,7 @@ class Writer:
         told = f"{about}\n{plain(text)}"
         begins = -_FOREVER if validity[0] is None else validity[0]
         ends = _FOREVER if validity[1] is None else validity[1]
-        terms = self._language.question_terms(plain(question)) if question else Terms()
+        terms = self._language.question_terms(plain(question or heading.rpartition(" > ")[2]))
         document = tantivy.Document()
         document.add_unsigned("entry", entry_id)
         document.add_text("asked", " ".join(self._language.index_terms(about)))

@@ -9,24 +9,33 @@ question that merely shares a product name from one that asks the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
+from math import exp, log
 
 from knowledge.language import Terms, pairs, sought
 from knowledge.lexical import Lexicon, Record
 
+# A term that no entry holds.
+UNHEARD_OF = "\0"
 # What a lone character known to the entry is worth of its weight, when no pair of it is.
-_LONE = 0.25
-_UNKNOWN_CHARACTER_SHARE = 1.0
+_LONE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks for an entry. Shares are 0..1 of the weight; `dense` is a cosine or None."""
+    """What speaks for an entry.
+
+    `asked` and `told` are the shares (0..1) of the question that the entry's own question and the
+    whole entry cover, `reverse` the share of the entry's question or heading that the question
+    covers, `substance` how much was asked at all, in terms of the rarest kind, and `dense` the
+    cosine, or None where vectors were not consulted.
+    """
 
     asked: float
     told: float
     reverse: float
+    substance: float
     dense: float | None
 
 
@@ -35,37 +44,34 @@ class Weighed:
 
     __slots__ = ("_needles", "_runs", "total", "unknown")
 
-    def __init__(self, terms: Terms, words: Lexicon) -> None:
+    def __init__(self, parts: Sequence[tuple[Terms, float]], words: Lexicon) -> None:
         weight, frequency = words.weight, words.frequency
-        self._needles = [
-            (sought(term), weight(term) * (1.0 if term[0] == "≈" else 1.4))
-            for term in (*terms.concepts, *terms.words)
-        ]
+        heaviest = weight(UNHEARD_OF)
+        self._needles: list[tuple[str, float]] = []
         self._runs: list[tuple[str, list[str], list[float]]] = []
-        self.total = sum(worth for _, worth in self._needles)
-        self.unknown = sum(
-            worth
-            for term, (_, worth) in zip((*terms.concepts, *terms.words), self._needles, strict=True)
-            if not frequency(term)
-        )
-        heaviest = weight("\0")
-        for run in terms.runs:
-            joined = pairs(run)
-            known = [weight(pair) if frequency(pair) else 0.0 for pair in joined]
-            weights: list[float] = []
-            for place, character in enumerate(run):
-                best = max(known[max(0, place - 1) : place + 1], default=0.0)
-                if best:
-                    weights.append(best / 2)
-                elif len(run) == 1 and frequency(character):
-                    # A lone character between fillers (用, 买, 送) is rarely the topic.
-                    weights.append(weight(character) / 4)
-                else:
-                    worth = heaviest / 2 * (_UNKNOWN_CHARACTER_SHARE if len(run) > 1 else 0.5)
-                    weights.append(worth)
+        self.total = self.unknown = 0.0
+        for terms, counts in parts:
+            for term in (*terms.concepts, *terms.words):
+                worth = weight(term) * counts * (1.0 if term[0] == "≈" else 1.4)
+                self._needles.append((sought(term), worth))
+                self.total += worth
+                if not frequency(term):
                     self.unknown += worth
-            self._runs.append((run, joined, weights))
-            self.total += sum(weights)
+            for run in terms.runs:
+                joined = pairs(run)
+                known = [weight(pair) if frequency(pair) else 0.0 for pair in joined]
+                weights: list[float] = []
+                for place, character in enumerate(run):
+                    best = max(known[max(0, place - 1) : place + 1], default=0.0)
+                    if not best and len(run) == 1 and frequency(character):
+                        # A lone character between fillers (用, 买, 送) is rarely the topic.
+                        best = weight(character) / 2
+                    elif not best:
+                        best = heaviest if len(run) > 1 else heaviest / 2
+                        self.unknown += best * counts / 2
+                    weights.append(best * counts / 2)
+                self._runs.append((run, joined, weights))
+                self.total += sum(weights)
 
     def covered_by(self, text: str) -> float:
         """The share of the weight that a searchable text covers; 0 for a question without topic."""
@@ -87,40 +93,45 @@ class Weighed:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Weights of the evidence, fitted per embedding; `confidence` is their logistic."""
+    """Weights of the evidence; `confidence` is their logistic. Each embedding has its own: what a
+    cosine of 0.5 means differs from model to model."""
 
     bias: float
     asked: float
     told: float
     reverse: float
-    dense: float
-    dense_unknown: float
+    substance: float
+    dense: float = 0.0
 
-    def confidence(self, evidence: Evidence) -> float:
-        dense = self.dense_unknown if evidence.dense is None else evidence.dense
+    def confidence(self, found: Evidence) -> float:
+        """The estimate (0..1) that this entry answers the question."""
         total = (
             self.bias
-            + self.asked * evidence.asked
-            + self.told * evidence.told
-            + self.reverse * evidence.reverse
-            + self.dense * dense
+            + self.asked * found.asked
+            + self.told * found.told
+            + self.reverse * found.reverse
+            + self.substance * log(min(max(found.substance, 0.05), _ENOUGH))
+            + self.dense * (found.dense or 0.0)
         )
         return 1.0 / (1.0 + exp(-total))
 
 
-FAQ = Calibration(bias=-8.0, asked=5.0, told=4.0, reverse=3.0, dense=2.0, dense_unknown=0.4)
-PASSAGE = Calibration(bias=-8.5, asked=1.0, told=10.0, reverse=0.0, dense=1.0, dense_unknown=0.3)
+# Fitted (ridge logistic) on shop questions of which half have no answer. The local embedding sees
+# the same wording that coverage weighs, so its cosine finds candidates and adds nothing here.
+LOCAL = Calibration(bias=-8.1, asked=3.5, told=4.2, reverse=4.2, substance=1.3)
+_ENOUGH = 3.0
 
 
 def evidence(
     record: Record, question: Weighed, haystack: str, words: Lexicon, dense: float | None
 ) -> Evidence:
     """Weigh one record against a question; `haystack` is the question in searchable form."""
-    reverse = Weighed(record.terms, words).covered_by(haystack) if record.terms else 0.0
+    reverse = Weighed([(record.terms, 1.0)], words).covered_by(haystack) if record.terms else 0.0
     return Evidence(
         asked=question.covered_by(record.asked),
         told=question.covered_by(record.told),
         reverse=reverse,
+        substance=question.total / words.weight(UNHEARD_OF),
         dense=dense,
     )
 
@@ -136,8 +147,3 @@ def told_apart(best: Evidence, rival: Evidence) -> float:
     if rival.asked < best.asked - 0.02 or best.reverse >= _WHOLE_QUESTION:
         return 1.0
     return min(1.0, max(0.0, best.reverse - rival.reverse) / _CLEAR_LEAD)
-
-
-def confidence(kind: str, found: Evidence) -> float:
-    """The estimate (0..1) for an entry of this kind."""
-    return (FAQ if kind == "faq" else PASSAGE).confidence(found)

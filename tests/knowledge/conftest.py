@@ -53,14 +53,36 @@ def learn(database: sa.Engine) -> Callable[..., int]:
     return learn_one
 
 
+def stock(engine: sa.Engine) -> None:
+    catalog.metadata.create_all(engine)
+    with engine.begin() as connection:
+        for question, answer in TEA_SHOP:
+            catalog.add_entry(
+                connection, question=question, answer=answer, source="test", scope=everybody(),
+                now=NOW,
+            )  # fmt: skip
+
+
 @pytest.fixture
-def tea_shop(
-    database: sa.Engine, learn: Callable[..., int], open_index: Callable[..., Index]
-) -> Index:
-    """An index over a tea shop's eight questions."""
-    for question, answer in TEA_SHOP:
-        learn(question, answer)
+def tea_shop(database: sa.Engine, open_index: Callable[..., Index]) -> Index:
+    """An index over a tea shop's eight questions, to change."""
+    stock(database)
     index = open_index()
     with database.begin() as connection:
         index.refresh(connection)
     return index
+
+
+@pytest.fixture(scope="session")
+def tea_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    """The same shop for tests that only ask."""
+    folder = tmp_path_factory.mktemp("tea-house")
+    engine = sa.create_engine(f"sqlite:///{folder / 'shop.db'}")
+    stock(engine)
+    language = Language()
+    index = Index(folder / "index", LocalEmbeddings(language), language=language)
+    with engine.begin() as connection:
+        index.refresh(connection)
+    yield index
+    index.close()
+    engine.dispose()

@@ -35,9 +35,9 @@ def asked(text: str, scope: SearchScope = ANY_GROUP, **more: Any) -> Question:
 
 @pytest.mark.parametrize(("question", "answer"), TEA_SHOP)
 async def test_without_a_model_the_source_is_quoted_word_for_word(
-    tea_shop: Index, question: str, answer: str
+    tea_house: Index, question: str, answer: str
 ) -> None:
-    found = await Answerer(tea_shop).answer(asked(f"请问一下，{question}"))
+    found = await Answerer(tea_house).answer(asked(f"请问一下，{question}"))
     assert isinstance(found, Answer)
     assert found.text == answer
     assert found.citations[0].question == question
@@ -47,29 +47,33 @@ async def test_without_a_model_the_source_is_quoted_word_for_word(
 @pytest.mark.parametrize(
     "text", ["有没有乌龙茶卖", "今天天气真好啊", "煎茶可以给狗喝吗", "x" * 20_000]
 )
-async def test_what_is_not_in_the_knowledge_base_gets_no_answer(tea_shop: Index, text: str) -> None:
-    found = await Answerer(tea_shop).answer(asked(text))
+async def test_what_is_not_in_the_knowledge_base_gets_no_answer(
+    tea_house: Index, text: str
+) -> None:
+    found = await Answerer(tea_house).answer(asked(text))
     assert isinstance(found, NoAnswer)
     assert found.reason in (NoAnswerReason.NOT_IN_KNOWLEDGE, NoAnswerReason.LOW_CONFIDENCE)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "😀😀😀", "\u200b\u200b", "[旺柴][旺柴]"])
-async def test_a_message_without_words_is_an_empty_question(tea_shop: Index, text: str) -> None:
-    assert await Answerer(tea_shop).answer(asked(text)) == NoAnswer(
+async def test_a_message_without_words_is_an_empty_question(tea_house: Index, text: str) -> None:
+    assert await Answerer(tea_house).answer(asked(text)) == NoAnswer(
         reason=NoAnswerReason.EMPTY_QUESTION
     )
 
 
-async def test_zero_width_and_full_width_characters_do_not_hide_a_question(tea_shop: Index) -> None:
-    found = await Answerer(tea_shop).answer(asked("退\u200b款\ufeff多久到账？？？😀"))
+async def test_zero_width_and_full_width_characters_do_not_hide_a_question(
+    tea_house: Index,
+) -> None:
+    found = await Answerer(tea_house).answer(asked("退\u200b款\ufeff多久到账？？？😀"))
     assert isinstance(found, Answer)
     assert found.text == "收到退货后 3 个工作日内原路退款。"
 
 
 async def test_a_hundred_thousand_characters_with_a_question_at_the_end_are_answered_or_handed_over(
-    tea_shop: Index,
+    tea_house: Index,
 ) -> None:
-    found = await Answerer(tea_shop).answer(asked("啦" * 100_000 + "，退款多久到账？"))
+    found = await Answerer(tea_house).answer(asked("啦" * 100_000 + "，退款多久到账？"))
     assert isinstance(found, Answer | NoAnswer)
 
 
@@ -79,8 +83,8 @@ async def test_an_empty_knowledge_base_says_so(open_index: Callable[..., Index])
     assert found.reason == NoAnswerReason.EMPTY_KNOWLEDGE
 
 
-async def test_a_story_before_the_question_does_not_hide_it(tea_shop: Index) -> None:
-    found = await Answerer(tea_shop).answer(
+async def test_a_story_before_the_question_does_not_hide_it(tea_house: Index) -> None:
+    found = await Answerer(tea_house).answer(
         asked(
             "我上周末在你们家直播间抢了三盒，当礼物送人挺有面子，朋友都说好喝，请问开封以后能放多久呢"
         )
@@ -89,8 +93,8 @@ async def test_a_story_before_the_question_does_not_hide_it(tea_shop: Index) -> 
     assert found.text.startswith("开封后请在 60 天内")
 
 
-async def test_a_question_about_a_quoted_message_is_read_together_with_it(tea_shop: Index) -> None:
-    answerer = Answerer(tea_shop)
+async def test_a_question_about_a_quoted_message_is_read_together_with_it(tea_house: Index) -> None:
+    answerer = Answerer(tea_house)
     alone = await answerer.answer(asked("这个多少钱？"))
     assert isinstance(alone, NoAnswer)
     found = await answerer.answer(asked("这个多少钱？", quoted="玄米茶"))
@@ -129,7 +133,7 @@ async def test_an_expired_price_is_never_given(
 
 
 @pytest.fixture
-def ask(tea_shop: Index) -> Ask:
+def ask(tea_house: Index) -> Ask:
     """Ask the tea shop with a model endpoint that behaves as told."""
 
     async def ask_it(
@@ -141,7 +145,7 @@ def ask(tea_shop: Index) -> Ask:
     ) -> tuple[Answer | NoAnswer, ModelEndpoint]:
         with ModelEndpoint(behaviour) as endpoint:
             model = chat_model("stand-in", api_key="k", base_url=endpoint.url)
-            answerer = Answerer(tea_shop, model, limit_seconds=limit_seconds, **more)
+            answerer = Answerer(tea_house, model, limit_seconds=limit_seconds, **more)
             return await answerer.answer(asked(text)), endpoint
 
     return ask_it
@@ -233,11 +237,11 @@ async def test_an_endpoint_that_fails_or_talks_nonsense_means_no_answer(
     assert found.passages
 
 
-async def test_an_endpoint_that_is_down_means_no_answer(tea_shop: Index) -> None:
+async def test_an_endpoint_that_is_down_means_no_answer(tea_house: Index) -> None:
     with ModelEndpoint(says("")) as endpoint:
         url = endpoint.url
     model = chat_model("stand-in", api_key="k", base_url=url)
-    found = await Answerer(tea_shop, model).answer(asked("退款多久到账？"))
+    found = await Answerer(tea_house, model).answer(asked("退款多久到账？"))
     assert isinstance(found, NoAnswer)
     assert found.reason == NoAnswerReason.MODEL_UNAVAILABLE
     assert found.model is not None
@@ -264,10 +268,10 @@ async def test_a_sure_curated_answer_is_quoted_although_a_model_is_there(ask: As
     assert endpoint.requests == []
 
 
-async def test_a_key_never_shows_in_what_went_wrong(tea_shop: Index) -> None:
+async def test_a_key_never_shows_in_what_went_wrong(tea_house: Index) -> None:
     with ModelEndpoint(sends(401, b'{"error": {"message": "bad key sk-secret"}}')) as endpoint:
         model = chat_model("stand-in", api_key="sk-secret", base_url=endpoint.url)
-        found = await Answerer(tea_shop, model).answer(asked("退款多久到账？"))
+        found = await Answerer(tea_house, model).answer(asked("退款多久到账？"))
     assert "sk-secret" not in repr(found)
 
 

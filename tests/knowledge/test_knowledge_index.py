@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from tea_shop import ANY_GROUP, NOW, TEA_SHOP
 
 from knowledge import catalog
+from knowledge.answering import DEFAULT_THRESHOLD
 from knowledge.audience import Scope, SearchScope, for_group, for_tags
 from knowledge.index import Index, Refreshed
 from knowledge.language import Language
@@ -29,12 +30,12 @@ def refresh(database: sa.Engine, index: Index) -> Refreshed:
 
 def best(index: Index, question: str, scope: SearchScope = ANY_GROUP) -> str | None:
     found = index.search(question, scope, NOW)
-    return found[0].question if found and found[0].score >= 0.6 else None
+    return found[0].question if found and found[0].score >= DEFAULT_THRESHOLD else None
 
 
 @pytest.mark.parametrize("question", [question for question, _ in TEA_SHOP])
-def test_a_question_finds_itself_first(tea_shop: Index, question: str) -> None:
-    assert best(tea_shop, question) == question
+def test_a_question_finds_itself_first(tea_house: Index, question: str) -> None:
+    assert best(tea_house, question) == question
 
 
 @pytest.mark.parametrize(
@@ -49,9 +50,9 @@ def test_a_question_finds_itself_first(tea_shop: Index, question: str) -> None:
     ],
 )
 def test_what_members_type_finds_the_question_they_mean(
-    tea_shop: Index, typed: str, meant: str
+    tea_house: Index, typed: str, meant: str
 ) -> None:
-    assert best(tea_shop, typed) == meant
+    assert best(tea_house, typed) == meant
 
 
 @pytest.mark.parametrize(
@@ -67,8 +68,8 @@ def test_what_members_type_finds_the_question_they_mean(
         "",
     ],
 )
-def test_what_the_shop_never_heard_of_finds_nothing_sure(tea_shop: Index, typed: str) -> None:
-    assert best(tea_shop, typed) is None
+def test_what_the_shop_never_heard_of_finds_nothing_sure(tea_house: Index, typed: str) -> None:
+    assert best(tea_house, typed) is None
 
 
 def test_an_index_never_refreshed_finds_nothing(open_index: OpenIndex) -> None:
@@ -251,6 +252,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 import sqlalchemy as sa
 from knowledge import catalog
+from knowledge.answering import DEFAULT_THRESHOLD
 from knowledge.audience import everybody
 from knowledge.index import Index
 from knowledge.language import Language
