@@ -1,0 +1,37 @@
+# Everything below makes its own set-up: a virtual environment with the pinned dependencies.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test install lint bench soak clean
+
+run: install
+	@$(BIN)/shequn run
+
+# Coverage is counted in the same run; PostgreSQL is started by tests/postgres.sh if it is there.
+test: install lint
+	@tests/with-postgres $(BIN)/python -m pytest -m "not soak" --cov --cov-report=term:skip-covered
+
+soak: install
+	@tests/with-postgres $(BIN)/python -m pytest -m soak -s
+
+bench: install
+	@$(BIN)/python tests/benchmarks/bench.py
+
+lint: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Shequn needs Python 3.11 or later")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable .
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
