@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     and_,
+    bindparam,
     select,
     update,
 )
@@ -83,6 +84,17 @@ members = Table(
     UniqueConstraint("group_id", "external_id"),
 )
 Index("members_by_name", members.c.group_id, members.c.name)
+
+
+_GROUPS = select(
+    groups,
+    accounts.c.channel,
+    accounts.c.name.label("account_name"),
+    accounts.c.self_id,
+    accounts.c.self_name,
+).join(accounts)
+_GROUPS_BY_ID = _GROUPS.where(groups.c.id.in_(bindparam("ids", expanding=True)))
+_MEMBERS_BY_ID = select(members).where(members.c.id.in_(bindparam("ids", expanding=True)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,18 +298,13 @@ class Directory:
         self, connection: Connection, ids: Iterable[int] | None = None, kind: str | None = None
     ) -> dict[int, GroupInfo]:
         """Groups by id; all of them without `ids`."""
-        query = select(
-            groups,
-            accounts.c.channel,
-            accounts.c.name.label("account_name"),
-            accounts.c.self_id,
-            accounts.c.self_name,
-        ).join(accounts)
         if ids is not None:
-            query = query.where(groups.c.id.in_(list(ids)))
-        if kind is not None:
-            query = query.where(groups.c.kind == kind)
-        return {row.id: self._group_info(row) for row in connection.execute(query)}
+            rows = connection.execute(_GROUPS_BY_ID, {"ids": list(ids)})
+        elif kind is not None:
+            rows = connection.execute(_GROUPS.where(groups.c.kind == kind))
+        else:
+            rows = connection.execute(_GROUPS)
+        return {row.id: self._group_info(row) for row in rows}
 
     def operators_group(self, connection: Connection, account_id: int) -> GroupInfo | None:
         """The group that tickets go to, once seen; the account's own if it has one."""
@@ -477,7 +484,7 @@ def _place_key(message: InboundMessage) -> tuple[str, str, str, str]:
 
 def find_members(connection: Connection, ids: Iterable[int]) -> dict[int, MemberInfo]:
     """Members by id."""
-    rows = connection.execute(select(members).where(members.c.id.in_(list(ids))))
+    rows = connection.execute(_MEMBERS_BY_ID, {"ids": list(ids)})
     return {
         row.id: MemberInfo(
             id=row.id,

@@ -336,11 +336,15 @@ def _quote_to_json(quote: Quote | None) -> dict[str, Any] | None:
 # -- claiming -----------------------------------------------------------------------
 
 
+_NEXT_READY = (
+    select(turns.c.ready_at).where(turns.c.state != "done").order_by(turns.c.ready_at).limit(1)
+)
+
+
 def next_ready(connection: Connection) -> datetime | None:
     """When the next turn can be claimed."""
-    return connection.scalar(
-        select(turns.c.ready_at).where(turns.c.state != "done").order_by(turns.c.ready_at).limit(1)
-    )
+    found: datetime | None = connection.scalar(_NEXT_READY)
+    return found
 
 
 _DUE = (
@@ -420,22 +424,25 @@ def claim_due(
 # -- completing ---------------------------------------------------------------------
 
 
+_HOLD = (
+    update(turns)
+    .where(
+        turns.c.id.in_(bindparam("ids", expanding=True)),
+        turns.c.state == "claimed",
+        turns.c.lease_owner == bindparam("owner"),
+    )
+    .values(state="done")
+    .returning(turns.c.id)
+)
+
+
 def hold(connection: Connection, owner: str, turn_ids: Sequence[int]) -> set[int]:
     """Finish these turns as far as `owner` still holds them; returns the ids of those.
 
     In the same transaction `decide` must write their decisions. A turn whose lease was taken
     over meanwhile is left to its new holder.
     """
-    return set(
-        connection.scalars(
-            update(turns)
-            .where(
-                turns.c.id.in_(turn_ids), turns.c.state == "claimed", turns.c.lease_owner == owner
-            )
-            .values(state="done")
-            .returning(turns.c.id)
-        )
-    )
+    return set(connection.scalars(_HOLD, {"ids": list(turn_ids), "owner": owner}))
 
 
 def decide(
@@ -480,23 +487,28 @@ class Line:
     sent_at: datetime
 
 
+_BEFORE = (
+    select(
+        messages.c.id,
+        messages.c.content,
+        messages.c.from_self,
+        messages.c.sent_at,
+        members.c.name,
+        members.c.alias,
+    )
+    .join(members, messages.c.member_id == members.c.id)
+    .where(messages.c.group_id == bindparam("group"), messages.c.id < bindparam("message"))
+    .order_by(messages.c.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
+
+
 def context_before(
     connection: Connection, group_id: int, message_id: int, limit: int = 6
 ) -> list[Line]:
     """What was said in the group just before a message, oldest first."""
     rows = connection.execute(
-        select(
-            messages.c.id,
-            messages.c.content,
-            messages.c.from_self,
-            messages.c.sent_at,
-            members.c.name,
-            members.c.alias,
-        )
-        .join(members, messages.c.member_id == members.c.id)
-        .where(messages.c.group_id == group_id, messages.c.id < message_id)
-        .order_by(messages.c.id.desc())
-        .limit(limit)
+        _BEFORE, {"group": group_id, "message": message_id, "limit": limit}
     ).all()
     return [
         Line(

@@ -27,8 +27,9 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
-from agent.database import Instant, insert, metadata
+from agent.database import Instant, metadata
 from agent.directory import accounts, groups
 from agent.errors import UsageError
 from agent.inbox import fingerprint, messages
@@ -134,18 +135,14 @@ def enqueue(connection: Connection, new: Sequence[Delivery], now: datetime) -> i
     """Add deliveries whose key is not there yet; returns how many were added."""
     if not new:
         return 0
-    rows = [_row(delivery, now) for delivery in new]
-    before = _count_keys(connection, rows) if len(rows) < 500 else None
-    statement = insert(connection, deliveries).on_conflict_do_nothing(index_elements=["key"])
-    result = connection.execute(statement, rows)
-    if before is not None:
-        return len(rows) - before
-    return result.rowcount if result.rowcount >= 0 else len(rows)
+    statement = _ENQUEUE[connection.dialect.name]
+    return connection.execute(statement, [_row(delivery, now) for delivery in new]).rowcount
 
 
-def _count_keys(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
-    query = select(func.count()).where(deliveries.c.key.in_([row["key"] for row in rows]))
-    return connection.scalar(query) or 0
+_ENQUEUE = {
+    "sqlite": sqlite.insert(deliveries).on_conflict_do_nothing(index_elements=["key"]),
+    "postgresql": postgresql.insert(deliveries).on_conflict_do_nothing(index_elements=["key"]),
+}
 
 
 def _row(delivery: Delivery, now: datetime) -> dict[str, Any]:
@@ -301,11 +298,19 @@ def next_pending(connection: Connection, account_id: int) -> datetime | None:
 
 def mark_sent(connection: Connection, delivery_id: int, external_id: str, now: datetime) -> None:
     """The network took it."""
-    connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id == delivery_id, _UNSETTLED)
-        .values(state="sent", sent_at=now, external_id=external_id, error="")
+    connection.execute(_MARK_SENT, {"delivery": delivery_id, "now": now, "external": external_id})
+
+
+_MARK_SENT = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("delivery"), _UNSETTLED)
+    .values(
+        state="sent",
+        sent_at=bindparam("now", type_=Instant),
+        external_id=bindparam("external", type_=String),
+        error="",
     )
+)
 
 
 def mark_failed(connection: Connection, delivery_id: int, error: str) -> None:

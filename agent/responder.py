@@ -52,6 +52,7 @@ class Case:
     turn: ClaimedTurn
     group: GroupInfo
     member: MemberInfo
+    context: tuple[str, ...] = ()  # what was said before, for turns that address the bot
 
     @property
     def said(self) -> Turn:
@@ -86,7 +87,6 @@ class Verdict:
     decision: Decision
     reply: str | None = None
     ask: str | None = None
-    context: tuple[str, ...] = ()
     passages: tuple[dict[str, Any], ...] = ()
 
 
@@ -125,22 +125,29 @@ class Responder:
         self._places = asyncio.Semaphore(concurrency)
         self._answering: set[asyncio.Task[None]] = set()
 
-    async def claim(self, limit: int = 256) -> list[Case]:
-        """Take the turns that are due now."""
+    async def claim(self, limit: int = 256) -> tuple[list[Case], datetime | None]:
+        """Take the turns that are due now; also says when the next one will be."""
         return await self._database.write(partial(self._claim, limit=limit))
 
-    def _claim(self, connection: Connection, *, limit: int) -> list[Case]:
+    def _claim(self, connection: Connection, *, limit: int) -> tuple[list[Case], datetime | None]:
         turns = inbox.claim_due(
             connection, self._now(), self._owner, self._lease_seconds, limit=limit
         )
+        next_ready = inbox.next_ready(connection)
         if not turns:
-            return []
+            return [], next_ready
         groups = self._directory.groups(connection, {turn.group_id for turn in turns})
         people = find_members(connection, {turn.member_id for turn in turns})
-        return [
-            Case(turn=turn, group=groups[turn.group_id], member=people[turn.member_id])
+        cases = [
+            Case(
+                turn=turn,
+                group=groups[turn.group_id],
+                member=people[turn.member_id],
+                context=_context(connection, turn),
+            )
             for turn in turns
         ]
+        return cases, next_ready
 
     async def handle(self, cases: Sequence[Case]) -> None:
         """Settle at once what needs no knowledge; start answering the rest side by side."""
@@ -213,10 +220,9 @@ class Responder:
     async def _answer(self, case: Case, go_on: GoOn) -> None:
         try:
             started = self._now()
-            context = await self._context(case) if go_on.addressed else ()
-            outcome = await self._answerer.answer(_question(case, go_on, context, started))
+            outcome = await self._answerer.answer(_question(case, go_on, started))
             seconds = (self._now() - started).total_seconds()
-            verdict = self._verdict(case, go_on, outcome, context, seconds)
+            verdict = self._verdict(case, go_on, outcome, seconds)
             await self._conclude([verdict])
         except ShequnError as error:
             log.warning("turn put off", turn=case.turn.id, error=str(error))
@@ -224,19 +230,11 @@ class Responder:
             # The lease runs out and the turn is claimed again; too many claims make a ticket.
             log.exception("turn failed", turn=case.turn.id)
 
-    async def _context(self, case: Case) -> tuple[str, ...]:
-        first = case.turn.messages[0].id if case.turn.messages else 0
-        lines = await self._database.read(
-            partial(inbox.context_before, group_id=case.group.id, message_id=first)
-        )
-        return tuple(f"{line.sender}：{line.text[:200]}" for line in lines)
-
     def _verdict(
         self,
         case: Case,
         go_on: GoOn,
         outcome: Answer | NoAnswer,
-        context: tuple[str, ...],
         seconds: float,
     ) -> Verdict:
         passages = _passages(outcome.passages)
@@ -274,7 +272,6 @@ class Responder:
                         outcome=Outcome.escalated, reason=_escalation(outcome), details=details
                     ),
                     ask=go_on.question,
-                    context=context,
                     passages=tuple(passages[:3]),
                 )
 
@@ -319,7 +316,7 @@ class Responder:
             turn_id=verdict.case.turn.id,
             question=verdict.ask or "",
             reason=verdict.decision.reason.value,
-            context=verdict.context,
+            context=verdict.case.context,
             passages=verdict.passages,
         )
         return tickets.open_or_join(connection, asked, now)
@@ -415,14 +412,21 @@ def _delivery(
     )
 
 
-def _question(case: Case, go_on: GoOn, context: tuple[str, ...], now: datetime) -> Question:
+def _context(connection: Connection, turn: ClaimedTurn) -> tuple[str, ...]:
+    if not any(message.addressed for message in turn.messages):
+        return ()
+    lines = inbox.context_before(connection, turn.group_id, turn.messages[0].id)
+    return tuple(f"{line.sender}：{line.text[:200]}" for line in lines)
+
+
+def _question(case: Case, go_on: GoOn, now: datetime) -> Question:
     quote = case.said.quote
     return Question(
         text=go_on.question,
         scope=SearchScope(group=case.group.name, tags=case.group.tags),
         now=now,
         language=case.group.language,
-        context=context,
+        context=case.context,
         quoted=quote.text if quote else None,
     )
 

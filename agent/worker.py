@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from agent import inbox, leases
+from agent import leases
 from agent.channels.base import Channel
 from agent.database import Database
 from agent.errors import AccountInUse, StorageUnavailable
@@ -141,11 +141,8 @@ class Worker:
         await self.knowledge_ready.wait()
         while True:
             self._due_at = None
-            cases = await self.responder.claim()
-            if cases:
-                await self.responder.handle(cases)
-                continue
-            next_ready = await self.database.read(inbox.next_ready)
+            cases, next_ready = await self.responder.claim()
+            await self.responder.handle(cases)
             if self._due_at is None or (next_ready and next_ready < self._due_at):
                 self._due_at = next_ready
             seconds = _POLL_SECONDS
