@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Answerer", "ModelCall", "NoAnswer", "NoAnswerReason", "Question"]
 
-DEFAULT_THRESHOLD = 0.4
+DEFAULT_THRESHOLD = 0.6
 # Below this nothing in the knowledge base is worth a model's time either.
 _HOPELESS = 0.05
 _PASSAGES = 5
@@ -133,19 +133,25 @@ class Answerer:
         except TimeoutError:
             # Only a hosted embedding can take this long.
             return NoAnswer(reason=NoAnswerReason.MODEL_TIMEOUT, detail="retrieval")
-        if not passages or passages[0].score < _HOPELESS:
-            return NoAnswer(
-                reason=NoAnswerReason.NOT_IN_KNOWLEDGE,
-                confidence=passages[0].score if passages else 0.0, passages=passages,
-            )  # fmt: skip
+        unknown = self._unknown(passages)
+        if unknown:
+            return unknown
         best = passages[0]
-        if self._model is None or (
-            self._curated_from is not None
-            and best.kind == "faq"
-            and best.score >= self._curated_from
-        ):
+        curated = self._curated_from is not None and best.score >= self._curated_from
+        if self._model is None or (curated and best.kind == "faq"):
             return self._quoted(question, passages)
         return await self._written(self._model, question, passages, deadline - loop.time())
+
+    def judge(self, question: Question) -> Answer | NoAnswer:
+        """The answer that the sources alone give, without a model even where there is one.
+
+        Blocks; for evaluation and replay."""
+        if not has_words(question.text):
+            return NoAnswer(reason=NoAnswerReason.EMPTY_QUESTION)
+        if not self._index.size:
+            return NoAnswer(reason=NoAnswerReason.EMPTY_KNOWLEDGE)
+        passages = self.retrieve(question)
+        return self._unknown(passages) or self._quoted(question, passages)
 
     def retrieve(self, question: Question) -> tuple[Passage, ...]:
         """The passages for a question, best first. Blocks; embeds."""
@@ -157,6 +163,15 @@ class Answerer:
             if wider and (not found or wider[0].score > found[0].score):
                 found = wider
         return tuple(found)
+
+    def _unknown(self, passages: tuple[Passage, ...]) -> NoAnswer | None:
+        """Nothing in the knowledge base comes near the question."""
+        if passages and passages[0].score >= _HOPELESS:
+            return None
+        return NoAnswer(
+            reason=NoAnswerReason.NOT_IN_KNOWLEDGE,
+            confidence=passages[0].score if passages else 0.0, passages=passages,
+        )  # fmt: skip
 
     def _quoted(self, question: Question, passages: tuple[Passage, ...]) -> Answer | NoAnswer:
         best = passages[0]

@@ -304,8 +304,8 @@ class Index:
             weighed = []
             for hit in hits:
                 dense = cosines.get(hit.record.entry_id)
-                found = ranking.evidence(hit.record, question, haystack, words, dense)
-                score = self._calibration.confidence(found)
+                found = ranking.evidence(hit.record, question, haystack, words, hit.score, dense)
+                score = self._calibration.confidence(hit.record.kind, found)
                 weighed.append((score, hit, found))
             weighed.sort(key=lambda each: (-each[0], -each[1].score, each[1].record.entry_id))
             return _passages(weighed)

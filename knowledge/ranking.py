@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, log, log1p
 
 from knowledge.language import Terms, pairs, sought
 from knowledge.lexical import Lexicon, Record
@@ -27,15 +27,19 @@ class Evidence:
     """What speaks for an entry.
 
     `asked` and `told` are the shares (0..1) of the question that the entry's own question and the
-    whole entry cover, `reverse` the share of the entry's question or heading that the question
-    covers, `substance` how much was asked at all, in terms of the rarest kind, and `dense` the
-    cosine, or None where vectors were not consulted.
+    whole entry cover; `reverse` is the share of the entry's question or heading that the question
+    covers; `unknown` the share that nothing in the knowledge base covers. `substance` is how much
+    was asked and `lexical` how much was found (BM25), both in units of an unheard-of term, so that
+    small and large knowledge bases compare. `dense` is the cosine, None where vectors were not
+    consulted.
     """
 
     asked: float
     told: float
     reverse: float
+    unknown: float
     substance: float
+    lexical: float
     dense: float | None
 
 
@@ -91,47 +95,87 @@ class Weighed:
         return found / self.total
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Weights of the evidence; `confidence` is their logistic. Each embedding has its own: what a
-    cosine of 0.5 means differs from model to model."""
+    """Evidence -> estimate, one logistic for FAQ entries and one for passages.
 
-    bias: float
-    asked: float
-    told: float
-    reverse: float
-    substance: float
+    An FAQ entry answers when it asks the same thing, a passage when enough of what was asked is
+    found in it. Each embedding has its own calibration: what a cosine of 0.5 means differs from
+    model to model. `dense` weighs the cosine's distance from `dense_middle`.
+    """
+
+    faq_bias: float
+    faq_asked: float
+    faq_told: float
+    faq_reverse: float
+    faq_substance: float
+    passage_bias: float
+    passage_told: float
+    passage_reverse: float
+    passage_unknown: float
+    passage_found: float
+    passage_found_whole: float
     dense: float = 0.0
+    dense_middle: float = 0.5
 
-    def confidence(self, found: Evidence) -> float:
-        """The estimate (0..1) that this entry answers the question."""
-        total = (
-            self.bias
-            + self.asked * found.asked
-            + self.told * found.told
-            + self.reverse * found.reverse
-            + self.substance * log(min(max(found.substance, 0.05), _ENOUGH))
-            + self.dense * (found.dense or 0.0)
-        )
+    def confidence(self, kind: str, found: Evidence) -> float:
+        """The estimate (0..1) that an entry of this kind answers the question."""
+        if kind == "faq":
+            substance = log(min(max(found.substance, 0.05), _SUBSTANTIAL))
+            total = (
+                self.faq_bias
+                + self.faq_asked * found.asked
+                + self.faq_told * found.told
+                + self.faq_reverse * found.reverse
+                + self.faq_substance * substance
+            )
+        else:
+            amount = log1p(found.lexical)
+            total = (
+                self.passage_bias
+                + self.passage_told * found.told
+                + self.passage_reverse * found.reverse
+                + self.passage_unknown * found.unknown
+                + self.passage_found * min(amount, _SOME)
+                + self.passage_found_whole * found.told * min(amount, _PLENTY)
+            )
+        if found.dense is not None:
+            total += self.dense * (found.dense - self.dense_middle)
         return 1.0 / (1.0 + exp(-total))
 
 
-# Fitted (ridge logistic) on shop questions of which half have no answer. The local embedding sees
-# the same wording that coverage weighs, so its cosine finds candidates and adds nothing here.
-LOCAL = Calibration(bias=-8.1, asked=3.5, told=4.2, reverse=4.2, substance=1.3)
-_ENOUGH = 3.0
+# Asking more than this many rare terms makes nothing surer; nor does finding more than this.
+_SUBSTANTIAL = 6.0
+_SOME, _PLENTY = 1.0, 1.5
+# Ridge logistic regressions: the FAQ part on shop questions of which half have no answer, the
+# passage part also on encyclopedia questions and on group chatter about software. The local
+# embedding sees the same wording that coverage weighs: its cosine finds candidates, no more.
+LOCAL = Calibration(
+    faq_bias=-10.0, faq_asked=3.6, faq_told=5.6, faq_reverse=6.9, faq_substance=1.2,
+    passage_bias=-4.4, passage_told=-4.9, passage_reverse=2.4, passage_unknown=-3.1,
+    passage_found=4.5, passage_found_whole=5.0,
+)  # fmt: skip
 
 
 def evidence(
-    record: Record, question: Weighed, haystack: str, words: Lexicon, dense: float | None
+    record: Record,
+    question: Weighed,
+    haystack: str,
+    words: Lexicon,
+    lexical: float,
+    dense: float | None,
 ) -> Evidence:
-    """Weigh one record against a question; `haystack` is the question in searchable form."""
+    """Weigh one record against a question; `haystack` is the question in searchable form,
+    `lexical` raw BM25."""
+    unit = words.weight(UNHEARD_OF)
     reverse = Weighed([(record.terms, 1.0)], words).covered_by(haystack) if record.terms else 0.0
     return Evidence(
         asked=question.covered_by(record.asked),
         told=question.covered_by(record.told),
         reverse=reverse,
-        substance=question.total / words.weight(UNHEARD_OF),
+        unknown=question.unknown / question.total if question.total else 1.0,
+        substance=question.total / unit,
+        lexical=lexical / unit,
         dense=dense,
     )
 
