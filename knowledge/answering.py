@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from knowledge import generation
 from knowledge.generation import ModelCall, StructuredMethod
 from knowledge.index import Index, Passage, SearchScope
-from knowledge.language import has_words, plain, sentences
+from knowledge.language import has_words, leans, plain, sentences
 from knowledge.providers import ModelFault
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ DEFAULT_THRESHOLD = 0.6
 # Below this nothing in the knowledge base is worth a model's time either.
 _HOPELESS = 0.05
 _PASSAGES = 5
+_LOOKING_BACK = 3
 QUOTE_CHARACTERS = 220
 
 
@@ -154,15 +155,31 @@ class Answerer:
         return self._unknown(passages) or self._quoted(question, passages)
 
     def retrieve(self, question: Question) -> tuple[Passage, ...]:
-        """The passages for a question, best first. Blocks; embeds."""
-        found = self._index.search(question.text, question.scope, question.now, _PASSAGES)
-        if question.quoted and (not found or found[0].score < self._threshold):
-            # 那这个呢? asks about the message it quotes.
-            together = f"{question.quoted}\n{question.text}"
-            wider = self._index.search(together, question.scope, question.now, _PASSAGES)
-            if wider and (not found or wider[0].score > found[0].score):
-                found = wider
-        return tuple(found)
+        """The passages for a question, best first. Blocks; embeds.
+
+        A question that its own words do not answer is read together with the message it quotes;
+        one that points back without a quote (那…呢, 这个), with the latest messages, newest first.
+        """
+        found = self._search(question)
+        if found and found[0].score >= self._threshold:
+            return found
+        behind: tuple[str, ...] = ()
+        if question.quoted:
+            behind = (question.quoted,)
+        elif leans(plain(question.text)):
+            behind = tuple(reversed(question.context[-_LOOKING_BACK:]))
+        for background in behind:
+            wider = self._search(question, background)
+            if wider and wider[0].score >= self._threshold:
+                return wider
+        return found
+
+    def _search(self, question: Question, background: str = "") -> tuple[Passage, ...]:
+        return tuple(
+            self._index.search(
+                question.text, question.scope, question.now, _PASSAGES, background=background
+            )
+        )
 
     def _unknown(self, passages: tuple[Passage, ...]) -> NoAnswer | None:
         """Nothing in the knowledge base comes near the question."""

@@ -41,6 +41,8 @@ _NEIGHBOURS = 10
 # From here on words alone are sure enough; a neighbour by wording could not change the answer.
 _SURE = 0.95
 _HOPELESS = 0.02
+# How much the message that a question points back at counts beside the question.
+_BACKGROUND = 0.6
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -281,20 +283,32 @@ class Index:
     # --- searching -------------------------------------------------------------------------------
 
     def search(
-        self, query: str, scope: SearchScope, now: datetime, limit: int = 5
+        self,
+        query: str,
+        scope: SearchScope,
+        now: datetime,
+        limit: int = 5,
+        *,
+        background: str = "",
     ) -> list[Passage]:
         """The entries that answer best, best first; never one of another group or out of date.
 
-        Empty for a query without words and for an empty index.
+        `background` is what the query points back at, such as the message it quotes; what of it
+        the knowledge base knows counts too, but less. Empty for a query that names no topic
+        itself, and for an empty index.
         """
         stores = self._stores
         spelled = plain(query)
         parts = [
             (self._language.question_terms(clause), counts) for clause, counts in emphasis(spelled)
         ]
-        terms = Terms.together(part for part, _ in parts)
-        if stores is None or not terms:
+        if stores is None or not any(terms for terms, _ in parts):
             return []
+        if background:
+            behind = stores.words.known(self._language.question_terms(plain(background)))
+            parts.append((behind, _BACKGROUND))
+            spelled = f"{spelled}\n{plain(background)}"
+        terms = Terms.together(part for part, _ in parts)
         words = stores.words
         instant = (now - _EPOCH) // timedelta(microseconds=1)
         question = ranking.Weighed(parts, words)

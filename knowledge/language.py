@@ -26,6 +26,9 @@ _RUN = re.compile(rf"[{_HAN_KANA}]+|[a-z0-9]+(?:[.\-_+#][a-z0-9]+)*[+#]*")
 _CJK = re.compile(rf"[{_HAN_KANA}]")
 _STICKER = re.compile(r"\[[\u4e00-\u9fffA-Za-z]{1,6}\]")
 _CLAUSE = re.compile(r"[。！？!?；;\n]+|[，,、~～…]+|(?<=[\u4e00-\u9fff])\s+(?=[\u4e00-\u9fff])")
+_LEANS = re.compile(
+    r"^那|这个|那个|这款|那款|这种|那种|这些|那些|它|上面|刚才|刚刚说|前面说|同款|呢\W*$|^也|それ|これ"
+)
 # 能用不, 有货没: a question's particle, not a negation.
 _TRAILING_NOT = re.compile(rf"(?<=[{_HAN_KANA}])[不没](?![{_HAN_KANA}])")
 _SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?]*[”』」）)]?\n*")
@@ -203,6 +206,11 @@ def emphasis(text: str) -> list[tuple[str, float]]:
         leads = place + 1 < len(parts) and asking[place + 1]
         counts.append((part, 1.0 if asking[place] else 0.5 if leads else 0.3))
     return counts
+
+
+def leans(text: str) -> bool:
+    """Whether a plain message points at something said before (那…呢, 这个, 它, 刚才说的 …)."""
+    return _LEANS.search(text) is not None
 
 
 def sentences(text: str) -> list[str]:

@@ -141,6 +141,24 @@ class Lexicon:
             clauses.append((should, query.term_query(self._schema, "asked", term, "freq")))
         return self._hits(self._allowed(query.boolean_query(clauses), scope, instant), limit)
 
+    def known(self, terms: Terms) -> Terms:
+        """What of these terms occurs in some entry: of a run, the stretches of known pairs."""
+        runs: list[str] = []
+        for run in terms.runs:
+            stretch = ""
+            for pair in pairs(run):
+                if self.frequency(pair):
+                    stretch = stretch + pair[1] if stretch else pair
+                elif stretch:
+                    runs.append(stretch)
+                    stretch = ""
+            runs.extend([stretch] if stretch else [])
+        return Terms(
+            tuple(concept for concept in terms.concepts if self.frequency(concept)),
+            tuple(word for word in terms.words if self.frequency(word)),
+            tuple(dict.fromkeys(runs)),
+        )
+
     def lookup(self, ids: Iterable[int], scope: SearchScope, instant: int) -> list[Record]:
         """The records with these ids that this group may see now, in no order."""
         wanted = list(ids)

@@ -97,9 +97,31 @@ async def test_a_question_about_a_quoted_message_is_read_together_with_it(tea_ho
     answerer = Answerer(tea_house)
     alone = await answerer.answer(asked("这个多少钱？"))
     assert isinstance(alone, NoAnswer)
-    found = await answerer.answer(asked("这个多少钱？", quoted="玄米茶"))
+    found = await answerer.answer(asked("这个多少钱？", quoted="刚到货的玄米茶，好香"))
     assert isinstance(found, Answer)
     assert found.text == "玄米茶一袋 200 克，45 元。"
+
+
+@pytest.mark.parametrize(
+    ("context", "text", "answer"),
+    [
+        (("玄米茶今天到货啦", "好香"), "这个多少钱呀？", "玄米茶一袋 200 克，45 元。"),
+        (("红枣姜茶多少钱？",), "那玄米茶呢？", "玄米茶一袋 200 克，45 元。"),
+    ],
+)
+async def test_a_follow_up_is_understood_from_the_messages_before_it(
+    tea_house: Index, context: tuple[str, ...], text: str, answer: str
+) -> None:
+    found = await Answerer(tea_house).answer(asked(text, context=context))
+    assert isinstance(found, Answer)
+    assert found.text == answer
+
+
+async def test_what_was_said_before_does_not_answer_a_question_of_its_own(tea_house: Index) -> None:
+    found = await Answerer(tea_house).answer(
+        asked("你们招聘店员吗？", context=("玄米茶多少钱一袋？",))
+    )
+    assert isinstance(found, NoAnswer)
 
 
 async def test_another_groups_answer_is_never_given(
