@@ -10,9 +10,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Any
 
-from nicegui import Client
+from nicegui import Client, background_tasks
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 from sqlalchemy import Connection
@@ -24,6 +25,7 @@ from agent.desk.pictures import MOST_BYTES
 from agent.desk.ports import SimulatorPorts
 from agent.desk.thoughts import thought_about
 from agent.desk.visitors import Visitor
+from agent.desk.watching import WatchedChat
 from agent.desk.wording import PAGE, page_words
 from agent.errors import ShequnError, UsageError
 
@@ -32,7 +34,6 @@ _log = logging.getLogger(__name__)
 _BETWEEN_DRAWINGS_SECONDS = 0.2
 _LOOK_ANYWAY_SECONDS = 3.0  # other processes' changes publish nothing here
 _STATUS_SECONDS = 3.0
-_WATCHED = 40  # newest rows whose marks may still change
 
 Json = dict[str, Any]
 Handler = Callable[[Json], Awaitable[None]]
@@ -68,13 +69,8 @@ class OpenPage:
         self._ports, self._visitor, self._client = ports, visitor, client
         self._language = visitor.language or ports.locale
         self._ = translations(self._language).gettext
-        self._group_id: int | None = None
-        self._people: list[timeline.Person] = []
-        self._rows: dict[str, Json] = {}  # the newest rows as the page has them
-        self._unechoed: list[Json] = []
-        self._newest = 0
-        self._since: Any = None
-        self._search = ""
+        self._watched: WatchedChat | None = None
+        self._search = self._found = ""
         self._group_list: list[Json] = []
         self._status: Json = {}
         self._thinking = ""
@@ -103,7 +99,7 @@ class OpenPage:
         chat = await self._chat(wanted) if wanted is not None else None
         self._element = Simulator(self._initial(chat, group_id), self._handle)
         self._closing.enter_context(self._ports.feed.listening(self._hear))
-        task = asyncio.get_running_loop().create_task(self._keep_current())
+        task = background_tasks.create(self._keep_current(), name="keep a simulator page current")
         self._closing.callback(task.cancel)
         self._client.on_delete(self._closing.close)
 
@@ -139,7 +135,7 @@ class OpenPage:
             await handler(asked)
         except ShequnError as error:
             self._element.receive({"trouble": str(error)})
-        except Exception:
+        except Exception:  # noqa: BLE001  said on the page, kept in the log
             _log.exception("simulator page, event %s", event)
             self._element.receive({"trouble": self._(PAGE["something_wrong"])})
 
@@ -154,9 +150,9 @@ class OpenPage:
         rows = await self._ports.database.read(
             lambda connection: timeline.older_rows(connection, group_id, before)
         )
-        if group_id == self._group_id:
+        if self._watched is not None and group_id == self._watched.group_id:
             more = len(rows) == timeline.WINDOW
-            self._element.receive({"older": {"rows": self._shaped(rows), "more": more}})
+            self._element.receive({"older": {"rows": self._watched.shaped(rows), "more": more}})
 
     async def _on_whole(self, asked: Json) -> None:
         key = str(asked["key"])
@@ -182,7 +178,7 @@ class OpenPage:
         except ShequnError as error:
             self._element.receive({"refused": {"nonce": asked["nonce"], "why": str(error)}})
             return
-        except Exception:
+        except Exception:  # noqa: BLE001  said on the page, kept in the log
             _log.exception("simulator page, saying something in group %s", group_id)
             why = self._(PAGE["something_wrong"])
             self._element.receive({"refused": {"nonce": asked["nonce"], "why": why}})
@@ -262,9 +258,12 @@ class OpenPage:
                 if in_trouble:
                     in_trouble = False
                     self._element.receive({"reading": ""})
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  the page goes on trying
                 if not in_trouble:
-                    _log.exception("simulator page, group %s", self._group_id)
+                    _log.exception(
+                        "simulator page, visitor of group %s",
+                        self._watched and self._watched.group_id,
+                    )
                 in_trouble = True
                 known = isinstance(error, ShequnError)
                 self._element.receive(
@@ -282,50 +281,17 @@ class OpenPage:
 
     def _changes(self, connection: Connection) -> Json:
         patch: Json = {}
-        group_id = self._group_id
-        if group_id is not None:
-            patch |= self._chat_changes(connection, group_id)
-        read = self._visitor.read if self._visitor.read is not None else {}
-        if group_id is not None:
-            read[group_id] = max(read.get(group_id, 0), self._newest)
-        found = timeline.group_summaries(connection, self._ports.account, read, self._search)
+        if self._watched is not None:
+            patch |= self._watched.changes(connection, self._ports.now())
+            self._mark_read(self._watched)
+        found = timeline.group_summaries(
+            connection, self._ports.account, self._visitor.read, self._search
+        )
         groups = [shapes.group_shape(group) for group in found]
-        if groups != self._group_list:
-            self._group_list = patch["groups"] = groups
-        patch["found"] = self._search
-        return patch if len(patch) > 1 or self._search else {}
-
-    def _chat_changes(self, connection: Connection, group_id: int) -> Json:
-        patch: Json = {}
-        watched = min((int(key[1:]) for key in self._rows), default=self._newest + 1)
-        rows = timeline.newest_rows(connection, group_id, after=watched - 1)
-        fresh = [row for row in rows if int(row.key[1:]) > self._newest]
-        if fresh and len(fresh) == len(rows) == timeline.WINDOW and self._newest:
-            return {"chat": self._take(rows, group_id, connection)}  # too much to fill the gap
-        changed = [shape for shape in self._shaped(rows) if self._rows.get(shape["key"]) != shape]
-        if changed:
-            patch["rows"] = changed
-        self._keep(rows)
-        unechoed = self._shaped(timeline.unechoed_rows(connection, group_id, self._since))
-        if unechoed != self._unechoed:
-            self._unechoed = patch["unechoed"] = unechoed
-        people = timeline.people(connection, group_id)
-        if people != self._people:
-            patch["people"] = [shapes.person_shape(person) for person in people]
-            patch["moves"] = self._moves(people)
-            self._people = people
+        if groups != self._group_list or self._search != self._found:
+            self._group_list, self._found = groups, self._search
+            patch |= {"groups": groups, "found": self._search}
         return patch
-
-    def _moves(self, people: list[timeline.Person]) -> list[Json]:
-        before, after = {p.id: p.name for p in self._people}, {p.id: p.name for p in people}
-        at = shapes.millis(self._ports.now())
-        return [
-            {"key": f"j{at}-{id_}", "at": at, "move": "joined", "name": after[id_]}
-            for id_ in after.keys() - before.keys()
-        ] + [
-            {"key": f"l{at}-{id_}", "at": at, "move": "left", "name": before[id_]}
-            for id_ in before.keys() - after.keys()
-        ]
 
     async def _refresh_status(self) -> None:
         health, offer = await asyncio.gather(self._ports.health(), self._ports.next_offer())
@@ -350,53 +316,22 @@ class OpenPage:
     # -- the chat -------------------------------------------------------------------
 
     async def _chat(self, group_id: int) -> Json:
-        def read(connection: Connection) -> Json:
-            summary = connection.execute(
-                timeline.groups.select().where(timeline.groups.c.id == group_id)
-            ).one_or_none()
-            if summary is None:
-                self._group_id = None
-                return {"group": group_id, "gone": True}
-            self._group_id = group_id
-            return self._take(timeline.newest_rows(connection, group_id), group_id, connection)
-
         async with self._one_at_a_time:
-            return await self._ports.database.read(read)
+            return await self._ports.database.read(partial(self._open_chat, group_id=group_id))
 
-    def _take(self, rows: list[timeline.Row], group_id: int, connection: Connection) -> Json:
-        """Start the chat anew with `rows`, the group's newest."""
-        more = len(rows) == timeline.WINDOW
-        self._rows = {}
-        self._newest = 0
-        self._since = rows[0].at if more else None
-        self._keep(rows)
-        self._people = timeline.people(connection, group_id)
-        self._unechoed = self._shaped(timeline.unechoed_rows(connection, group_id, self._since))
-        if self._visitor.read is not None:
-            self._visitor.read[group_id] = max(self._visitor.read.get(group_id, 0), self._newest)
-        name, kind = connection.execute(
-            timeline.select(timeline.groups.c.name, timeline.groups.c.kind).where(
-                timeline.groups.c.id == group_id
-            )
-        ).one()
-        return {
-            "group": group_id,
-            "name": name,
-            "operators": kind == "operators",
-            "rows": self._shaped(rows),
-            "more": more,
-            "unechoed": self._unechoed,
-            "people": [shapes.person_shape(person) for person in self._people],
+    def _open_chat(self, connection: Connection, *, group_id: int) -> Json:
+        self._watched = WatchedChat(group_id, self._ports.bot_name, self._)
+        shape = self._watched.open(connection)
+        if shape is None:
+            self._watched = None
+            return {"group": group_id, "gone": True}
+        self._mark_read(self._watched)
+        return shape | {
             "speaker": self._visitor.speakers.get(group_id),
             "draft": self._visitor.drafts.get(group_id),
         }
 
-    def _keep(self, rows: list[timeline.Row]) -> None:
-        for row, shape in zip(rows, self._shaped(rows), strict=True):
-            self._rows[row.key] = shape
-            self._newest = max(self._newest, int(row.key[1:]))
-        for key in list(self._rows)[:-_WATCHED]:
-            del self._rows[key]
-
-    def _shaped(self, rows: list[timeline.Row]) -> list[Json]:
-        return [shapes.row_shape(row, self._ports.bot_name, self._) for row in rows]
+    def _mark_read(self, chat: WatchedChat) -> None:
+        read = self._visitor.read
+        if read is not None:
+            read[chat.group_id] = max(read.get(chat.group_id, 0), chat.newest)

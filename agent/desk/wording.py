@@ -188,6 +188,7 @@ PAGE = {
     "answered_in": N_("Answering"),
     "model_seconds": N_("Model"),
     "seconds": N_("{n} s"),
+    "milliseconds": N_("{n} ms"),
     "ticket": N_("Ticket"),
     "asked_by": N_("Asked by"),
     "opened_at": N_("Opened"),

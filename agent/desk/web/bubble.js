@@ -18,8 +18,7 @@ export const Bubble = {
       const mark = this.row.mark;
       if (!mark || !this.lastOfTurn) return null;
       if (mark.outcome) return { icon: MARKS[mark.outcome], words: mark.words, why: mark.why, kind: mark.outcome };
-      if (!mark.addressed) return null;
-      return { icon: "clock", words: this.desk.w(mark.state === "claimed" ? "thinking" : "waiting_end"), why: "", kind: "open" };
+      return null;
     },
     delivery() {
       const sent = this.row.sent;
@@ -59,7 +58,7 @@ export const Bubble = {
           <span v-if="row.bot && row.ticket" class="tag">#{{ row.ticket }}</span>
           <time :title="desk.viewerTime(row.at)">{{ desk.times.minute.format(row.at) }}</time></div>
         <div class="bubble-line">
-          <div class="bubble" :class="body.kind" tabindex="0" role="button" :aria-label="label" :aria-pressed="selected"
+          <div class="bubble" :class="body.kind" tabindex="0" role="group" :aria-label="label"
             @click="clicked" @keydown.enter.self="$emit('think')" @keydown.space.self.prevent="$emit('think')"
             @touchstart.passive="press" @touchend="release" @touchmove.passive="release" @touchcancel="release">
             <template v-if="body.kind === 'text'">

@@ -19,7 +19,8 @@ export const Thought = {
   },
   methods: {
     seconds(value) {
-      return this.desk.w("seconds", { n: value < 0.01 ? value.toFixed(4) : value < 10 ? value.toFixed(2) : value.toFixed(0) });
+      if (value < 0.9995) return this.desk.w("milliseconds", { n: (value * 1000).toFixed(value < 0.01 ? 1 : 0) });
+      return this.desk.w("seconds", { n: value < 10 ? value.toFixed(2) : value.toFixed(0) });
     },
     percent: (value) => Math.round(Math.max(0, Math.min(1, value)) * 100),
     trouble: (state) => TROUBLE.includes(state),
