@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from agent import audit, outbox
 from agent.database import Database
 from agent.directory import Directory, GroupInfo
-from agent.errors import Finding, UsageError
+from agent.errors import Finding, StorageUnavailable, UsageError
 from agent.messages import Content, Image, LinkCard, MiniProgramCard, Text
 from agent.pacing import QuietHours, quiet_until
 from agent.signals import Signal
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 _LEASE_SECONDS = 60
 _CLAIMED_AT_ONCE = 20
+_PLANNED_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +103,16 @@ class Promotions:
         now = self._now()
         with self._database.transaction() as connection:
             report = store.sync_offers(connection, loaded.offers, now, broken=loaded.broken)
-            store.plan(connection, now, self._horizon)
-        self._planned_on = now
+        self._plan(now)
         return report
+
+    def _plan(self, now: datetime) -> None:
+        # A long calendar is written in several transactions, so that nobody waits for all of it.
+        written = 1
+        while written:
+            with self._database.transaction() as connection:
+                written = store.plan(connection, now, self._horizon, limit=_PLANNED_AT_ONCE)
+        self._planned_on = now
 
     def _folder_changed(self) -> bool:
         seen = tuple(
@@ -122,7 +130,11 @@ class Promotions:
     async def tick(self) -> datetime | None:
         """Do what is due now; returns when to look again."""
         if self._folder_changed() or self._planning_is_stale():
-            await self._database.read(lambda _: self.sync())
+            try:
+                await self._database.read(lambda _: self.sync())
+            except StorageUnavailable:
+                self._seen = None  # not taken over: look again at the next tick
+                raise
         while due := await self._database.write(self._claim):
             for occurrence in due:
                 count = await self._database.write(partial(self._dispatch, occurrence=occurrence))
