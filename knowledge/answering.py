@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from knowledge import generation
 from knowledge.generation import ModelCall, StructuredMethod
 from knowledge.index import Index, Passage, SearchScope
-from knowledge.language import has_words, leans, plain, sentences
+from knowledge.language import clipped, has_words, leans, plain, sentences
 from knowledge.providers import ModelFault
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Answerer:
     async def answer(self, question: Question) -> Answer | NoAnswer:
         """The answer, or why there is none. Raises nothing for a bad question or endpoint, and
         returns within the limit."""
-        if not has_words(question.text):
+        if not has_words(clipped(question.text)):
             return NoAnswer(reason=NoAnswerReason.EMPTY_QUESTION)
         if not self._index.size:
             return NoAnswer(reason=NoAnswerReason.EMPTY_KNOWLEDGE)
@@ -147,7 +147,7 @@ class Answerer:
         """The answer that the sources alone give, without a model even where there is one.
 
         Blocks; for evaluation and replay."""
-        if not has_words(question.text):
+        if not has_words(clipped(question.text)):
             return NoAnswer(reason=NoAnswerReason.EMPTY_QUESTION)
         if not self._index.size:
             return NoAnswer(reason=NoAnswerReason.EMPTY_KNOWLEDGE)
@@ -166,7 +166,7 @@ class Answerer:
         behind: tuple[str, ...] = ()
         if question.quoted:
             behind = (question.quoted,)
-        elif leans(plain(question.text)):
+        elif leans(plain(clipped(question.text))):
             behind = tuple(reversed(question.context[-_LOOKING_BACK:]))
         for background in behind:
             wider = self._search(question, background)
@@ -211,7 +211,7 @@ class Answerer:
     ) -> Answer | NoAnswer:
         context = (*question.context, *([question.quoted] if question.quoted else []))
         draft, call = await generation.ask(
-            model, question=question.text, passages=passages, context=context,
+            model, question=clipped(question.text), passages=passages, context=context,
             language=question.language, limit_seconds=limit_seconds, method=self._method,
         )  # fmt: skip
         confidence = passages[0].score
@@ -244,7 +244,7 @@ def excerpt(text: str, question: str) -> str:
     parts = sentences(text)
     if len(text) <= QUOTE_CHARACTERS or len(parts) < 2:
         return text.strip()
-    asked = plain(question)
+    asked = plain(clipped(question))
     wanted = {asked[start : start + 2] for start in range(len(asked) - 1)}
     shares = [sum(1 for pair in wanted if pair in plain(part)) for part in parts]
     first = last = max(range(len(parts)), key=lambda place: (shares[place], -place))

@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection
 from knowledge import catalog, providers, ranking
 from knowledge.audience import Scope, ScopeKind, SearchScope
 from knowledge.catalog import Entry
-from knowledge.language import Language, Terms, emphasis, plain
+from knowledge.language import Language, Terms, clipped, emphasis, plain
 from knowledge.lexical import Hit, Lexicon, Record
 from knowledge.slot import Mark, Slot
 
@@ -298,16 +298,17 @@ class Index:
         itself, and for an empty index.
         """
         stores = self._stores
-        spelled = plain(query)
+        spelled = plain(clipped(query))
         parts = [
             (self._language.question_terms(clause), counts) for clause, counts in emphasis(spelled)
         ]
         if stores is None or not any(terms for terms, _ in parts):
             return []
         if background:
-            behind = stores.words.known(self._language.question_terms(plain(background)))
+            pointed_at = plain(clipped(background))
+            behind = stores.words.known(self._language.question_terms(pointed_at))
             parts.append((behind, _BACKGROUND))
-            spelled = f"{spelled}\n{plain(background)}"
+            spelled = f"{spelled}\n{pointed_at}"
         terms = Terms.together(part for part, _ in parts)
         words = stores.words
         instant = (now - _EPOCH) // timedelta(microseconds=1)

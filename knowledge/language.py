@@ -19,7 +19,6 @@ from knowledge.vocabulary import FILLER, PARAPHRASES, PROTECTED, SIMPLIFIED
 
 # Part of every fingerprint: raise it when texts are cut differently than before.
 VERSION = 1
-# A member may paste a whole article; what follows does not change what is asked.
 LONGEST_QUESTION = 2_000
 _HAN_KANA = "\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _RUN = re.compile(rf"[{_HAN_KANA}]+|[a-z0-9]+(?:[.\-_+#][a-z0-9]+)*[+#]*")
@@ -55,6 +54,15 @@ def plain(text: str) -> str:
         # Cc: line breaks still separate clauses, everything else in C and S is not language.
         kept.append(character if category[0] in "LNP" or character in "\n+~$€£¥°%" else " ")
     return re.sub(r"[^\S\n]+", " ", "".join(kept)).strip()
+
+
+def clipped(text: str) -> str:
+    """The beginning and the end of a message, where what is asked stands; a member may paste a
+    whole article in between."""
+    if len(text) <= LONGEST_QUESTION:
+        return text
+    tail = LONGEST_QUESTION // 4
+    return f"{text[: LONGEST_QUESTION - tail]}\n{text[-tail:]}"
 
 
 def has_words(text: str) -> bool:
@@ -125,7 +133,7 @@ class Language:
             concepts[self._mark(match)] = None
             return "|"
 
-        rest = self._concepts.sub(note, _TRAILING_NOT.sub("|", text[:LONGEST_QUESTION]))
+        rest = self._concepts.sub(note, _TRAILING_NOT.sub("|", text))
         rest = self._filler.sub(_unless_protected, rest)
         words: dict[str, None] = {}
         runs: dict[str, None] = {}
@@ -197,7 +205,7 @@ def emphasis(text: str) -> list[tuple[str, float]]:
     counts whole, the clause before it half, because it often names the product, the rest little.
     A message in which nothing asks, or everything does, counts whole.
     """
-    parts = clauses(text[:LONGEST_QUESTION])
+    parts = clauses(text)
     asking = [asks(part) for part in parts]
     if all(asking) or not any(asking):
         return [(part, 1.0) for part in parts]

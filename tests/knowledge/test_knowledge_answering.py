@@ -70,11 +70,10 @@ async def test_zero_width_and_full_width_characters_do_not_hide_a_question(
     assert found.text == "收到退货后 3 个工作日内原路退款。"
 
 
-async def test_a_hundred_thousand_characters_with_a_question_at_the_end_are_answered_or_handed_over(
-    tea_house: Index,
-) -> None:
-    found = await Answerer(tea_house).answer(asked("啦" * 100_000 + "，退款多久到账？"))
-    assert isinstance(found, Answer | NoAnswer)
+async def test_a_question_after_a_hundred_thousand_characters_is_answered(tea_house: Index) -> None:
+    found = await Answerer(tea_house).answer(asked("啦" * 100_000 + "，请问退款多久到账？"))
+    assert isinstance(found, Answer)
+    assert found.text == "收到退货后 3 个工作日内原路退款。"
 
 
 async def test_an_empty_knowledge_base_says_so(open_index: Callable[..., Index]) -> None:
