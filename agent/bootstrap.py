@@ -297,14 +297,17 @@ def _channel(settings: Settings, clock: Clock, account: Account) -> Channel:
             )
 
 
-def simulator(application: Application, channel: str) -> Simulator:
-    """People of the simulated network `channel` (web or terminal)."""
+def simulator(application: Application, kind: str) -> Simulator:
+    """People of the simulated network `kind` (web or terminal)."""
     settings = application.settings
-    account = next(one for one in settings.channels if one.kind == channel)
+    network, bot_name = next(
+        (line.channel, account.bot_name)
+        for line, account in zip(application.worker.lines, settings.channels, strict=True)
+        if isinstance(line.channel, SimulatedChannel) and line.channel.kind == kind
+    )
     return Simulator(
-        channel=channel,
-        account=account.account,
-        bot_name=account.bot_name,
+        network=network,
+        bot_name=bot_name,
         model=settings.model.name if settings.openai_key else "",
         database=application.database,
         directory=application.directory,
@@ -330,7 +333,7 @@ def simulator_ports(application: Application) -> SimulatorPorts:
         now=application.clock.now,
         zone=settings.zone,
         locale=settings.community.locale,
-        account=people.account,
+        account=people.network.account,
         bot_name=people.bot_name,
         community=settings.community.name,
         media_folder=settings.storage.data_folder / "media",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from uuid import uuid4
 
 from sqlalchemy import Connection, select
 
 from agent import inbox, outbox
+from agent.channels.simulated import SimulatedChannel
 from agent.database import Database
 from agent.desk.ports import Health, NextOffer, Utterance
 from agent.directory import Directory, accounts, find_members
 from agent.errors import UsageError
+from agent.events import MemberSeen
 from agent.inbox import messages
 from agent.intake import Intake
 from agent.knowledge_base import KnowledgeBase
@@ -27,8 +28,7 @@ from agent.worker import Worker
 class Simulator:
     """What people do on the page, done through the same doors as on any network."""
 
-    channel: str
-    account: str
+    network: SimulatedChannel
     bot_name: str
     model: str  # empty: none is used
     database: Database
@@ -51,19 +51,15 @@ class Simulator:
         speaker = people.get(utterance.member_id)
         if speaker is None or speaker.group_id != group.id:
             raise UsageError("this person is not in the group")
-        return InboundMessage(
-            channel=self.channel,
-            account=self.account,
-            external_id=f"said:{uuid4().hex}",
-            group_id=group.external_id,
-            group_name=group.name,
-            sender_id=speaker.external_id,
-            sender_name=speaker.name,
-            content=utterance.content,
-            mentions=tuple(people[i].external_id for i in utterance.mention_ids if i in people),
-            mentions_bot=utterance.mentions_bot,
+        mentions = tuple(people[i].external_id for i in utterance.mention_ids if i in people)
+        if utterance.mentions_bot:
+            mentions += (self.network.bot.external_id,)
+        return self.network.message(
+            group.external_id,
+            MemberSeen(external_id=speaker.external_id, name=speaker.name),
+            utterance.content,
+            mentions=mentions,
             quote=self._quote(connection, utterance.quote_message_id),
-            sent_at=self.clock.now(),
         )
 
     def _quote(self, connection: Connection, message_id: int | None) -> Quote | None:

@@ -130,7 +130,7 @@ class Terminal:
     async def _groups(self) -> list[GroupInfo]:
         def read(connection: Connection) -> list[GroupInfo]:
             found = self._simulator.directory.groups(connection).values()
-            mine = (self._simulator.channel, self._simulator.account)
+            mine = (self._simulator.network.kind, self._simulator.network.account)
             return sorted(
                 (group for group in found if (group.channel, group.account) == mine),
                 key=lambda group: group.id,

@@ -10,12 +10,22 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from uuid import uuid4
 
 from agent.channels.base import Emit, Receipt
 from agent.errors import NotConnected, SendRejected
 from agent.events import AccountStatus, Connection, GroupSeen, MemberSeen
-from agent.messages import InboundMessage, OutboundMessage, Text, with_mentions
+from agent.messages import (
+    Content,
+    Image,
+    InboundMessage,
+    Other,
+    OutboundMessage,
+    Quote,
+    Text,
+    with_mentions,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,27 +83,71 @@ class SimulatedChannel:
         if group is None:
             raise SendRejected("there is no such group")
         content = message.content
+        if isinstance(content, Other):
+            raise SendRejected(f"a message of type {content.type} cannot be sent")
+        if isinstance(content, Image) and not Path(content.path).is_file():
+            raise SendRejected("the picture's file is gone")
         if isinstance(content, Text):
             content = replace(content, text=with_mentions(content.text, message.mentions))
         # The key makes the echo's id, so a repeated send of the same row would still be one.
         external_id = f"sent:{message.key or uuid4().hex}"
-        await self._emit(
-            InboundMessage(
-                channel=self.kind,
-                account=self.account,
-                external_id=external_id,
-                group_id=group.id,
-                group_name=group.name,
-                sender_id=self._bot.external_id,
-                sender_name=self._bot.name,
-                content=content,
-                quote=message.quote,
-                mentions=tuple(mention.external_id for mention in message.mentions),
-                sent_at=self._now(),
-                from_self=True,
-            )
+        own = self.message(
+            group.id,
+            self._bot,
+            content,
+            quote=message.quote,
+            mentions=tuple(mention.external_id for mention in message.mentions),
         )
+        await self._emit(replace(own, external_id=external_id, from_self=True))
         return Receipt(external_id=external_id)
+
+    async def say(
+        self,
+        group_id: str,
+        speaker: MemberSeen,
+        content: Content,
+        *,
+        mentions: tuple[str, ...] = (),
+    ) -> None:
+        """Let somebody say something. Raises `NotConnected`, and what recording it raises."""
+        if self._emit is None:
+            raise NotConnected("the simulated network has not started")
+        await self._emit(self.message(group_id, speaker, content, mentions=mentions))
+
+    def message(
+        self,
+        group_id: str,
+        speaker: MemberSeen,
+        content: Content,
+        *,
+        mentions: tuple[str, ...] = (),
+        quote: Quote | None = None,
+    ) -> InboundMessage:
+        """What arrives when `speaker` says `content`; `mentions` are ids of this network."""
+        return InboundMessage(
+            channel=self.kind,
+            account=self.account,
+            external_id=f"said:{uuid4().hex}",
+            group_id=group_id,
+            group_name=self._groups[group_id].name,
+            sender_id=speaker.external_id,
+            sender_name=speaker.name,
+            content=content,
+            mentions=mentions,
+            mentions_bot=self._bot.external_id in mentions,
+            quote=quote,
+            sent_at=self._now(),
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody could say something now."""
+        return self._emit is not None
+
+    @property
+    def bot(self) -> MemberSeen:
+        """The account itself, as others see it."""
+        return self._bot
 
     def _status(self, connection: Connection) -> AccountStatus:
         return AccountStatus(
