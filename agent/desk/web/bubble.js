@@ -82,7 +82,7 @@ export const Bubble = {
             </template>
             <p v-else class="text other">{{ body.text }}</p>
           </div>
-          <button type="button" class="plain quote-button" :aria-label="desk.w('quote')" :title="desk.w('quote')" @click="$emit('quote')"><Icon name="quote" /></button>
+          <button v-if="row.key[0] === 'm'" type="button" class="plain quote-button" :aria-label="desk.w('quote')" :title="desk.w('quote')" @click="$emit('quote')"><Icon name="quote" /></button>
         </div>
         <div v-if="row.quote" class="quoted" :title="row.quote.text"><span>{{ row.quote.name }}：</span>{{ row.quote.text }}</div>
         <button v-if="mark" type="button" class="mark" :class="mark.kind" :title="mark.why" @click="$emit('think')">

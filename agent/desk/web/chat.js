@@ -29,42 +29,28 @@ export const Chat = {
         add(row);
       }
       between.slice(next).forEach(add);
-      let newer = null;
-      for (const line of [...lines].reverse()) {
-        if (line.mark) {
-          line.lastOfTurn = !newer || newer.turn !== line.turn;
-          newer = line;
-        }
-      }
       return lines;
+    },
+    /** Keys of the last message of every turn: what became of the turn is shown there. */
+    ends() {
+      return new Set(new Map(this.chat.rows.filter((row) => row.turn).map((row) => [row.turn, row.key])).values());
     },
     waiting() {
       const open = this.chat.rows.slice(-20).filter((row) => row.mark?.addressed && row.mark.state !== "done");
       return open.length ? (open.at(-1).mark.state === "claimed" ? "typing" : "waiting_end") : "";
     },
-    size() { return this.lines.length; },
+    size() { return this.chat.rows.length + this.chat.unechoed.length + this.chat.moves.length; },
   },
   watch: {
     "chat.group"() { this.fresh = 0; this.atBottom = true; this.down(); },
     size(now, before) {
+      if (this.holding) return;
       if (this.atBottom) this.down();
-      else if (this.prepending) this.prepending = false;
       else if (now > before) this.fresh += now - before;
     },
     waiting() { if (this.atBottom) this.down(); },
   },
   mounted() { this.down(); },
-  beforeUpdate() {
-    const log = this.$refs.log;
-    if (log && this.keepAt === undefined && this.prepending) this.keepAt = log.scrollHeight - log.scrollTop;
-  },
-  updated() {
-    const log = this.$refs.log;
-    if (log && this.keepAt !== undefined) {
-      log.scrollTop = log.scrollHeight - this.keepAt;
-      this.keepAt = undefined;
-    }
-  },
   methods: {
     down() {
       this.$nextTick(() => {
@@ -80,9 +66,16 @@ export const Chat = {
       if (this.atBottom) this.fresh = 0;
       if (log.scrollTop < NEAR && this.chat.more && !this.chat.loadingOlder) this.older();
     },
-    older() {
-      this.prepending = true;
-      this.$emit("older");
+    older() { this.$emit("older"); },
+    /** Call it before rows come in above; what it returns, once they are drawn: nothing moves. */
+    hold() {
+      const log = this.$refs.log;
+      const fromEnd = log.scrollHeight - log.scrollTop;
+      this.holding = true;
+      return () => {
+        log.scrollTop = log.scrollHeight - fromEnd;
+        this.holding = false;
+      };
     },
     grown() { if (this.atBottom) this.down(); },
     goTo(key) {
@@ -122,7 +115,7 @@ export const Chat = {
           <div v-else-if="line.move" class="notice">{{ desk.w(line.move, { name: line.name }) }}</div>
           <div v-else-if="line.body.kind === 'system'" class="notice" :data-key="line.key">{{ line.body.text }}</div>
           <Bubble v-else :row="line" :mine="!line.bot && line.member === speaker" :selected="selected === line.key" :flash="flash === line.key"
-            :last-of-turn="!!line.lastOfTurn" @think="$emit('think', line.key)" @quote="$emit('quote', line)" @whole="$emit('whole', line)" @grown="grown" />
+            :last-of-turn="ends.has(line.key)" @think="$emit('think', line.key)" @quote="$emit('quote', line)" @whole="$emit('whole', line)" @grown="grown" />
         </template>
         <div v-if="waiting" class="row typing"><Avatar :name="desk.bot" kind="bot" />
           <span class="hint"><i class="dots"><i></i><i></i><i></i></i>{{ desk.w(waiting, { bot: desk.bot }) }}</span></div>

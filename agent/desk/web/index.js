@@ -121,9 +121,11 @@ export default {
       }
     },
     prepend({ rows, more }) {
+      const release = this.$refs.chat.hold();
       this.chat.rows.unshift(...rows);
       this.chat.more = more;
       this.chat.loadingOlder = false;
+      this.$nextTick(release);
     },
     open_({ key, text }) {
       const row = [...this.chat.rows, ...this.chat.unechoed].find((one) => one.key === key);
