@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from knowledge.vocabulary import FILLER, PARAPHRASES, PROTECTED, SIMPLIFIED
 
@@ -30,6 +31,7 @@ _LEANS = re.compile(
 )
 # 能用不, 有货没: a question's particle, not a negation.
 _TRAILING_NOT = re.compile(rf"(?<=[{_HAN_KANA}])[不没](?![{_HAN_KANA}])")
+_NEGATED = re.compile(r"[没未]\|")
 _SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?]*[”』」）)]?\n*")
 _ASKS = re.compile(
     r"[?？]|吗|呢|么|怎|如何|什么|啥|哪|几|多少|多久|多大|能不能|可不可以|有没有|是不是|会不会|要不要"
@@ -110,11 +112,8 @@ class Language:
                 self._concept.setdefault(plain(way), f"≈{name}")
         told = repr((VERSION, sorted(self._concept.items())))
         self.fingerprint = f"language-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
-        # Longest first, so that 退货运费 is not read as 退货.
-        words = sorted((re.escape(word) for word in self._concept), key=len, reverse=True)
-        self._concepts = re.compile(f"(?P<negated>[没未])?(?P<way>{'|'.join(words)})")
-        filler = sorted((re.escape(word) for word in (*FILLER, *PROTECTED)), key=len, reverse=True)
-        self._filler = re.compile("|".join(filler))
+        self._concepts = re.compile(_longest_of(self._concept))
+        self._filler = re.compile(_longest_of({*FILLER, *PROTECTED}))
 
     def concepts(self, text: str) -> tuple[str, ...]:
         """The concept marks in a plain text, each once, in order of appearance."""
@@ -122,8 +121,9 @@ class Language:
 
     def _mark(self, match: re.Match[str]) -> str:
         # 没拆封 and 拆封 ask for opposite answers.
-        concept = self._concept[match["way"]]
-        return f"{concept}~" if match["negated"] else concept
+        concept = self._concept[match.group()]
+        start = match.start()
+        return f"{concept}~" if start and match.string[start - 1] in "没未" else concept
 
     def question_terms(self, text: str) -> Terms:
         """Terms of a plain question: a paraphrase counts as its concept, fillers do not count."""
@@ -134,6 +134,7 @@ class Language:
             return "|"
 
         rest = self._concepts.sub(note, _TRAILING_NOT.sub("|", text))
+        rest = _NEGATED.sub("|", rest)
         rest = self._filler.sub(_unless_protected, rest)
         words: dict[str, None] = {}
         runs: dict[str, None] = {}
@@ -164,6 +165,28 @@ class Language:
         """
         runs = (run if _CJK.match(run) else f" {_compact(run)} " for run in _RUN.findall(text))
         return "|".join(runs) + "|" + "|".join(f"{mark}|" for mark in self.concepts(text))
+
+
+def _longest_of(words: Iterable[str]) -> str:
+    """A pattern for any of these words, the longest that fits, laid out as a tree of characters.
+
+    A flat alternation tries its hundreds of words at every place of a text.
+    """
+    tree: dict[str, Any] = {}
+    for word in words:
+        node = tree
+        for character in word:
+            node = node.setdefault(character, {})
+        node[""] = {}
+
+    def pattern(node: dict[str, Any]) -> str:
+        ways = [re.escape(first) + pattern(rest) for first, rest in node.items() if first]
+        if not ways:
+            return ""
+        together = ways[0] if len(ways) == 1 and "" not in node else f"(?:{'|'.join(ways)})"
+        return f"{together}?" if "" in node else together
+
+    return pattern(tree)
 
 
 def _compact(word: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,15 @@ from knowledge.audience import everybody, for_group
 from knowledge.catalog import EntryState, NoSuchEntry, SyncReport
 
 Learn = Callable[..., int]
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[sa.Engine]:
+    """Every test here runs on SQLite and on PostgreSQL."""
+    engine = sa.create_engine(database_url)
+    catalog.metadata.create_all(engine)
+    yield engine
+    engine.dispose()
 
 
 def sync(database: sa.Engine, folder: Path, now: datetime = NOW) -> SyncReport:
@@ -177,3 +187,32 @@ def test_an_entry_without_words_is_refused(database: sa.Engine, question: str, a
 def test_an_unknown_entry_is_an_error(database: sa.Engine) -> None:
     with database.begin() as connection, pytest.raises(NoSuchEntry):
         catalog.retire(connection, 99, NOW)
+
+
+def test_two_processes_that_sync_one_folder_at_once_take_it_over_once(
+    database: sa.Engine, folder: Path
+) -> None:
+    loaded = documents.load(folder)
+    together = threading.Barrier(2)
+    failures: list[Exception] = []
+
+    def take_over() -> None:
+        together.wait()
+        for _ in range(20):
+            try:
+                with database.begin() as connection:
+                    if connection.dialect.name == "sqlite":
+                        connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    catalog.sync(connection, loaded, NOW)
+                return
+            except sa.exc.DBAPIError as error:
+                # The loser of a race is told so by the database and tries again.
+                failures.append(error)
+        raise failures[-1]
+
+    threads = [threading.Thread(target=take_over) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(texts(database)) == sorted(["甲", "乙", "十点开门。"])
