@@ -120,6 +120,7 @@ async def serve(app: FastAPI, host: str, port: int, ready: Callable[[], None]) -
                 app,
                 log_config=None,
                 access_log=False,
+                log_level="warning",
                 lifespan="on",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 ws_max_size=4 * 1024 * 1024,
