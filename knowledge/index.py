@@ -107,7 +107,7 @@ class Index:
         calibration: ranking.Calibration = ranking.LOCAL,
     ) -> None:
         self._directory = directory
-        self._embeddings = embeddings
+        self.embeddings = embeddings
         self._chroma_url = chroma_url
         self._language = language or Language()
         self._embedding = f"{providers.fingerprint(embeddings)} {self._language.fingerprint}"
@@ -144,7 +144,13 @@ class Index:
         Only reads through `connection`. Interrupted anywhere, the next refresh finishes the work.
         With a hosted embedding use `pending` and `apply`, so that no transaction waits for it.
         """
-        return self.apply(self.pending(connection), progress)
+        try:
+            return self.apply(self.pending(connection), progress)
+        except Exception as error:
+            if not (self._spoilt and _from_chroma(error)):
+                raise
+            log.warning("building the index again: %s", self._spoilt)
+            return self.apply(self.pending(connection), progress)
 
     def pending(self, connection: Connection, *, rebuild: bool = False) -> Pending:
         """What `apply` has to take over. `rebuild` asks for everything."""
@@ -181,7 +187,13 @@ class Index:
                 stores = current
             live = [entry for entry in pending.entries if entry.live]
             gone = [] if pending.rebuild else [e.id for e in pending.entries if not e.live]
-            self._write(stores, live, gone, replay=not pending.rebuild, progress=progress)
+            try:
+                self._write(stores, live, gone, replay=not pending.rebuild, progress=progress)
+            except Exception as error:
+                if stores is current and _from_chroma(error):
+                    # An embedding that changed its dimension, or a store gone bad under us.
+                    self._spoilt = f"the vector store refused ({type(error).__name__})"
+                raise
             slot.commit(
                 Mark(
                     generation=stores.folder.name, embedding=self._embedding,
@@ -254,7 +266,7 @@ class Index:
     def _open(self, folder: Path, identity: str) -> _Stores:
         words = Lexicon(folder / "words", self._language)
         vectors = Vectors(
-            folder / "vectors", self._embeddings, self._chroma_url,
+            folder / "vectors", self.embeddings, self._chroma_url,
             name=f"shequn-{identity[:8]}-{folder.name}",
         )  # fmt: skip
         return _Stores(folder, words, vectors)
@@ -342,7 +354,7 @@ class Index:
     def _near(self, stores: _Stores, text: str, scope: SearchScope) -> Mapping[int, float]:
         """Entry ids with their cosines. When vectors fail, words still answer."""
         try:
-            vector = self._embeddings.embed_query(text)
+            vector = self.embeddings.embed_query(text)
         except Exception:
             log.warning("the embedding failed; searching by words alone", exc_info=True)
             return {}
@@ -474,6 +486,10 @@ def _passages(weighed: Sequence[tuple[float, Hit, ranking.Evidence]]) -> list[Pa
             )
         )  # fmt: skip
     return passages
+
+
+def _from_chroma(error: Exception) -> bool:
+    return type(error).__module__.startswith("chromadb")
 
 
 def _batches(items: Sequence[Any]) -> Iterable[Sequence[Any]]:

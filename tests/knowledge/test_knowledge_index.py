@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from langchain_core.embeddings import Embeddings
 from tea_shop import ANY_GROUP, NOW, TEA_SHOP
 
 from knowledge import catalog
@@ -298,3 +299,72 @@ def test_a_process_killed_while_indexing_leaves_nothing_that_cannot_be_finished(
             found = index.search(entry.question or "", ANY_GROUP, NOW, limit=1)
             assert [p.text for p in found] == [entry.text]
         index.close()
+
+
+class StandInEmbeddings(Embeddings):
+    """A hosted embedding's stand-in: counts characters into as many numbers as it is told, and
+    fails when it is told."""
+
+    fingerprint = "stand-in"
+
+    def __init__(self, dimension: int) -> None:
+        self.dimension = dimension
+        self.failing = False
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        if self.failing:
+            raise ConnectionError("the endpoint is away")
+        rows = []
+        for text in texts:
+            row = [0.01] * self.dimension
+            for character in text:
+                row[ord(character) % self.dimension] += 1.0
+            rows.append(row)
+        return rows
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.embed_documents([text])[0]
+
+
+@pytest.fixture
+def hosted(database: sa.Engine, learn: Learn, tmp_path: Path) -> Iterator[Index]:
+    for question, answer in TEA_SHOP:
+        learn(question, answer)
+    index = Index(tmp_path / "hosted", StandInEmbeddings(16))
+    refresh(database, index)
+    yield index
+    index.close()
+
+
+def test_an_embedding_that_is_away_leaves_the_words_to_answer(hosted: Index) -> None:
+    embedding(hosted).failing = True
+    assert best(hosted, "新疆包邮不") == "新疆包邮吗？"
+
+
+def test_an_embedding_that_is_away_while_indexing_loses_nothing(
+    database: sa.Engine, learn: Learn, hosted: Index
+) -> None:
+    learn("可以寄到香港吗？", "可以，顺丰到付。")
+    embedding(hosted).failing = True
+    with pytest.raises(ConnectionError):
+        refresh(database, hosted)
+    assert hosted.size == len(TEA_SHOP)
+    embedding(hosted).failing = False
+    assert refresh(database, hosted).added == 1
+    assert best(hosted, "香港能寄吗") == "可以寄到香港吗？"
+
+
+def test_an_embedding_that_changes_its_dimension_is_indexed_anew(
+    database: sa.Engine, learn: Learn, hosted: Index
+) -> None:
+    learn("可以寄到香港吗？", "可以，顺丰到付。")
+    embedding(hosted).dimension = 24
+    assert refresh(database, hosted).rebuilt
+    assert hosted.size == len(TEA_SHOP) + 1
+    assert best(hosted, "香港能寄吗") == "可以寄到香港吗？"
+
+
+def embedding(index: Index) -> StandInEmbeddings:
+    found = index.embeddings
+    assert isinstance(found, StandInEmbeddings)
+    return found
