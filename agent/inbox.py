@@ -473,6 +473,21 @@ def give_back(connection: Connection, owner: str, turn_id: int, again_at: dateti
     )
 
 
+def holders(connection: Connection) -> set[str]:
+    """Who holds claimed turns at present."""
+    claimed = select(turns.c.lease_owner).where(turns.c.state != "done", turns.c.state == "claimed")
+    return set(connection.scalars(claimed.distinct()))
+
+
+def relieve(connection: Connection, owner: str, now: datetime) -> int:
+    """Make claimable at once what `owner`, who is dead, had claimed; returns how many turns."""
+    return connection.execute(
+        update(turns)
+        .where(turns.c.state != "done", turns.c.state == "claimed", turns.c.lease_owner == owner)
+        .values(ready_at=now)
+    ).rowcount
+
+
 # -- reading ------------------------------------------------------------------------
 
 

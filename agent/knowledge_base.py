@@ -93,6 +93,7 @@ class KnowledgeBase:
                     self._feed.publish("knowledge")
             except StorageUnavailable as error:
                 log.error("knowledge waits", error=str(error))
+                self._seen = None  # an edit of the folder may not have been taken over
             except Exception:
                 log.exception("knowledge not refreshed")
                 await asyncio.sleep(self._refresh_seconds)

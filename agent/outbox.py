@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    case,
     func,
     select,
     update,
@@ -245,8 +246,12 @@ def claim(
         _HEAD, {"account": account_id, "now": now, "busy": list(busy), "scan": max(limit * 4, 32)}
     ).all()
     first_of_group: dict[int, Any] = {}
+    doubted = _doubted(connection, account_id) if head else frozenset()
     for row in head:
-        first_of_group.setdefault(row.group_id, row)
+        # While a send is in doubt its words must not be sent again, or the echo of the second
+        # would pass for the first one's.
+        if (row.group_id, row.fingerprint) not in doubted:
+            first_of_group.setdefault(row.group_id, row)
     waits = {group_id: ready_at(group_id) if ready_at else now for group_id in first_of_group}
     chosen = [row for row in first_of_group.values() if waits[row.group_id] <= now][:limit]
     if not chosen:
@@ -259,6 +264,15 @@ def claim(
     return Claim(deliveries=tuple(_claimed(row) for row in chosen if row.id in marked))
 
 
+def _doubted(connection: Connection, account_id: int) -> frozenset[tuple[int, str]]:
+    """Groups and words of sends that are under way or broke half-way."""
+    rows = connection.execute(_SENDING, {"account": account_id})
+    return frozenset((row.group_id, row.fingerprint) for row in rows)
+
+
+_SENDING = select(deliveries.c.group_id, deliveries.c.fingerprint).where(
+    deliveries.c.account_id == bindparam("account"), _UNSETTLED, deliveries.c.state == "sending"
+)
 _EXPIRE = update(deliveries).where(
     deliveries.c.account_id == bindparam("account"),
     _PENDING,
@@ -378,7 +392,12 @@ def _named_by(connection: Connection, echo: Any) -> int | None:
 
 
 def _resembling(connection: Connection, echo: Any) -> int | None:
-    """The oldest delivery of the same words to the same group just before, not matched yet."""
+    """The oldest delivery of the same words to the same group just before, not matched yet.
+
+    What was surely sent comes first, then what is under way; what is ambiguous may never have
+    been sent, so it takes only an echo that belongs to nobody else.
+    """
+    surest = case((deliveries.c.state == "sent", 0), (deliveries.c.state == "sending", 1), else_=2)
     return connection.scalar(
         select(deliveries.c.id)
         .where(
@@ -389,18 +408,16 @@ def _resembling(connection: Connection, echo: Any) -> int | None:
             deliveries.c.external_id == "",
             deliveries.c.echo_id.is_(None),
         )
-        .order_by(deliveries.c.id)
+        .order_by(surest, deliveries.c.id)
         .limit(1)
     )
 
 
-def unsettled(connection: Connection, account_id: int, owner: str | None = None) -> list[int]:
-    """Deliveries left in `sending` by somebody other than `owner`."""
+def unsettled(connection: Connection, account_id: int) -> list[int]:
+    """The account's deliveries that are marked `sending`."""
     query = select(deliveries.c.id).where(
-        deliveries.c.account_id == account_id, deliveries.c.state == "sending"
+        deliveries.c.account_id == account_id, _UNSETTLED, deliveries.c.state == "sending"
     )
-    if owner is not None:
-        query = query.where(deliveries.c.lease_owner != owner)
     return list(connection.scalars(query.order_by(deliveries.c.id)))
 
 

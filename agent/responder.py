@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from agent import commands, inbox, outbox, tickets
 from agent.database import Database
 from agent.directory import Directory, GroupInfo, MemberInfo, find_members
-from agent.errors import ShequnError
+from agent.errors import ShequnError, StorageUnavailable
 from agent.gate import Bot, Decision, GoOn, Outcome, Reason, Rules, Said, Turn, judge
 from agent.inbox import ClaimedTurn
 from agent.messages import Mention, Text, text_of
@@ -26,6 +26,7 @@ from knowledge.index import Passage, SearchScope
 log = structlog.get_logger(__name__)
 
 MAX_CLAIMS = 5  # of one turn; after that a person has to look
+_AGAIN_SECONDS = 1.0
 
 
 class Answers(Protocol):
@@ -168,7 +169,7 @@ class Responder:
         if settled:
             await self._conclude(settled)
         for case in commands_given:
-            await self._database.write(partial(self._obey, case=case))
+            await self._written(partial(self._obey, case=case))
             self._publish([case])
 
     async def finish(self) -> None:
@@ -196,6 +197,15 @@ class Responder:
         )
 
     def _give_up(self, case: Case) -> Verdict:
+        if case.group.kind != "members" or not case.said.addressed:
+            return Verdict(
+                case=case,
+                decision=Decision(
+                    outcome=Outcome.silent,
+                    reason=Reason.repeated_failure,
+                    details={"claims": case.turn.attempts},
+                ),
+            )
         return Verdict(
             case=case,
             decision=Decision(
@@ -278,8 +288,20 @@ class Responder:
     # -- concluding -----------------------------------------------------------------
 
     async def _conclude(self, verdicts: Sequence[Verdict]) -> None:
-        await self._database.write(partial(self._write, verdicts=verdicts))
+        await self._written(partial(self._write, verdicts=verdicts))
         self._publish([verdict.case for verdict in verdicts])
+
+    async def _written(self, work: Callable[[Connection], None]) -> None:
+        """Write a conclusion as soon as the database takes it, while the lease may last."""
+        until = self._now() + timedelta(seconds=self._lease_seconds)
+        while True:
+            try:
+                return await self._database.write(work)
+            except StorageUnavailable as error:
+                if self._now() >= until:
+                    raise
+                log.error("a decision waits to be written", error=str(error))
+                await asyncio.sleep(_AGAIN_SECONDS)
 
     def _write(self, connection: Connection, *, verdicts: Sequence[Verdict]) -> None:
         now = self._now()
@@ -333,18 +355,23 @@ class Responder:
             found.append(_delivery(verdict.case, "holding", text, opened.ticket_id))
         operators = self._directory.operators_group(connection, verdict.case.group.account_id)
         if operators is not None and not opened.joined:
-            found.append(
-                outbox.Delivery(
-                    key=f"ticket:{opened.ticket_id}:card",
-                    account_id=operators.account_id,
-                    group_id=operators.id,
-                    kind="card",
-                    priority=outbox.TICKET,
-                    content=Text(text=commands.card(tickets.get(connection, opened.ticket_id))),
-                    ticket_id=opened.ticket_id,
-                )
-            )
+            found.append(_card(tickets.get(connection, opened.ticket_id), operators))
         return found
+
+    async def show_tickets(self) -> None:
+        """Queue the cards of open tickets whose account had not seen the operators' group yet."""
+        if not await self._database.read(tickets.without_card):
+            return
+        if await self._database.write(self._show_tickets):
+            self._feed.publish("decided")
+
+    def _show_tickets(self, connection: Connection) -> int:
+        cards = []
+        for ticket_id, account_id in tickets.without_card(connection):
+            operators = self._directory.operators_group(connection, account_id)
+            if operators is not None:
+                cards.append(_card(tickets.get(connection, ticket_id), operators))
+        return outbox.enqueue(connection, cards, self._now())
 
     # -- operators ------------------------------------------------------------------
 
@@ -417,6 +444,18 @@ def _context(connection: Connection, turn: ClaimedTurn) -> tuple[str, ...]:
         return ()
     lines = inbox.context_before(connection, turn.group_id, turn.messages[0].id)
     return tuple(f"{line.sender}：{line.text[:200]}" for line in lines)
+
+
+def _card(ticket: tickets.Ticket, operators: GroupInfo) -> outbox.Delivery:
+    return outbox.Delivery(
+        key=f"ticket:{ticket.id}:card",
+        account_id=operators.account_id,
+        group_id=operators.id,
+        kind="card",
+        priority=outbox.TICKET,
+        content=Text(text=commands.card(ticket)),
+        ticket_id=ticket.id,
+    )
 
 
 def _question(case: Case, go_on: GoOn, now: datetime) -> Question:

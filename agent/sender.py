@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -25,6 +26,8 @@ from agent.pacing import Pacer
 from agent.signals import Feed, Signal
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _POLL_SECONDS = 1.0  # how soon another process's deliveries are seen
 _BACK_OFF_SECONDS = (2, 5, 15, 60, 300, 900)
@@ -68,7 +71,9 @@ class Sender:
         self._pacer.resume(
             await self._database.read(lambda c: outbox.sent_lately(c, self._account_id, since))
         )
-        self._doubt_what_was_left()
+        # No send of ours is under way yet, so whatever is marked as such was left half-way.
+        left = await self._database.read(lambda c: outbox.unsettled(c, self._account_id))
+        self._watch(asyncio.create_task(self._clear_up(left)))
         try:
             while True:
                 await self.online.wait()
@@ -86,26 +91,37 @@ class Sender:
         now = self._now()
         claim = outbox.Claim()
         if free > 0:
-            claim = await self._database.write(
-                partial(
-                    outbox.claim,
-                    account_id=self._account_id,
-                    owner=self._owner,
-                    now=now,
-                    busy=tuple(self._busy),
-                    ready_at=lambda group_id: self._pacer.ready_at(group_id, now),
-                    limit=free,
+            claiming = asyncio.ensure_future(
+                self._database.write(
+                    partial(
+                        outbox.claim,
+                        account_id=self._account_id,
+                        owner=self._owner,
+                        now=now,
+                        busy=tuple(self._busy),
+                        ready_at=lambda group_id: self._pacer.ready_at(group_id, now),
+                        limit=free,
+                    )
                 )
             )
-        for delivery in claim.deliveries:
-            task = asyncio.create_task(self._send(delivery))
-            self._busy[delivery.group_id] = task
-            task.add_done_callback(partial(self._sent, delivery.group_id))
+            try:
+                claim = await asyncio.shield(claiming)
+            except asyncio.CancelledError:
+                # Once marked they have to be sent, or the next process could only doubt them.
+                self._start((await claiming).deliveries)
+                raise
+        self._start(claim.deliveries)
         if not claim.deliveries:
             seconds = _POLL_SECONDS
             if claim.look_again_at is not None:
                 seconds = min(seconds, (claim.look_again_at - self._now()).total_seconds())
             await self.queued.wait(max(seconds, 0.01))
+
+    def _start(self, deliveries: Sequence[ClaimedDelivery]) -> None:
+        for delivery in deliveries:
+            task = asyncio.create_task(self._send(delivery))
+            self._busy[delivery.group_id] = task
+            task.add_done_callback(partial(self._sent, delivery.group_id))
 
     def _sent(self, group_id: int, _task: asyncio.Task[None]) -> None:
         self._busy.pop(group_id, None)
@@ -160,20 +176,16 @@ class Sender:
             )
         )
 
-    async def _settle(self, work: Callable[..., None]) -> None:
+    async def _settle(self, work: Callable[..., T]) -> T:
         """Write what became of a send; the network already knows, so try until it is written."""
         while True:
             try:
-                await self._database.write(work)
-                return
+                return await self._database.write(work)
             except StorageUnavailable as error:
                 log.error("outbox waits to settle", error=str(error))
                 await asyncio.sleep(_POLL_SECONDS)
 
     # -- doubts ---------------------------------------------------------------------
-
-    def _doubt_what_was_left(self) -> None:
-        self._watch(asyncio.create_task(self._clear_up()))
 
     def _doubt(self, delivery_id: int, seconds: float) -> None:
         self._watch(asyncio.create_task(self._clear_doubt(delivery_id, seconds)))
@@ -182,15 +194,12 @@ class Sender:
         self._doubts.add(task)
         task.add_done_callback(self._doubts.discard)
 
-    async def _clear_up(self) -> None:
-        """Settle what an earlier process left half-sent: by its echo, or as ambiguous."""
-        left = await self._database.read(
-            lambda c: outbox.unsettled(c, self._account_id, self._owner)
-        )
+    async def _clear_up(self, left: Sequence[int]) -> None:
+        """Settle what an earlier run left half-sent: by its echo, or as ambiguous."""
         unclear = [
             delivery_id
             for delivery_id in left
-            if not await self._database.write(
+            if not await self._settle(
                 partial(outbox.reconcile, delivery_id=delivery_id, now=self._now())
             )
         ]
@@ -202,10 +211,10 @@ class Sender:
     async def _clear_doubt(self, delivery_id: int, seconds: float) -> None:
         """Give the echo time to come back, then decide."""
         await asyncio.sleep(seconds)
-        arrived = await self._database.write(
+        arrived = await self._settle(
             partial(outbox.reconcile, delivery_id=delivery_id, now=self._now())
         )
-        if not arrived and await self._database.write(
+        if not arrived and await self._settle(
             partial(outbox.mark_ambiguous, delivery_id=delivery_id)
         ):
             log.error(

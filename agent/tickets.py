@@ -85,6 +85,7 @@ ticket_events = Table(
 
 SAME_QUESTION = 0.8  # Dice coefficient of character pairs
 _COMPARED = 300  # newest open tickets that a new question is compared with
+_LOCK = 7238413  # any number, the same in every process
 MAX_REPLY = 2000  # characters in one WeChat message
 
 Learn = Callable[[Connection, str, str, str, datetime], int]
@@ -141,6 +142,7 @@ class Ticket:
 def open_or_join(connection: Connection, asked: Asked, now: datetime) -> Opened:
     """Put the question on the open ticket that asks the same, or on a new one."""
     key = question_key(asked.question)
+    _one_at_a_time(connection)
     found = _open_ticket_like(connection, key)
     joined = found is not None
     ticket_id = found if found is not None else _insert_ticket(connection, asked, key, now)
@@ -163,6 +165,12 @@ def open_or_join(connection: Connection, asked: Asked, now: datetime) -> Opened:
         reason=asked.reason,
     )
     return Opened(ticket_id=ticket_id, joined=joined)
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    """Until the transaction ends: two processes must not both find no ticket and open one."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
 def question_key(question: str) -> str:
@@ -359,6 +367,21 @@ def listed(
         select(tickets).where(tickets.c.state.in_(states)).order_by(tickets.c.id).limit(limit)
     ).all()
     return _tickets(connection, rows)
+
+
+def without_card(connection: Connection, limit: int = 100) -> list[tuple[int, int]]:
+    """(ticket, account it was asked on) of open tickets that operators were never shown."""
+    shown = select(outbox.deliveries.c.id).where(
+        outbox.deliveries.c.ticket_id == tickets.c.id, outbox.deliveries.c.kind == "card"
+    )
+    rows = connection.execute(
+        select(tickets.c.id, groups.c.account_id)
+        .join(groups, tickets.c.group_id == groups.c.id)
+        .where(_OPEN, ~shown.exists())
+        .order_by(tickets.c.id)
+        .limit(limit)
+    )
+    return [(row.id, row.account_id) for row in rows]
 
 
 def count_open(connection: Connection) -> int:

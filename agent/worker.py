@@ -14,8 +14,9 @@ from functools import partial
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection as Session
 
-from agent import leases
+from agent import inbox, leases
 from agent.channels.base import Channel
 from agent.database import Database
 from agent.errors import AccountInUse, StorageUnavailable
@@ -26,13 +27,15 @@ from agent.promotions import Promotions
 from agent.responder import Responder
 from agent.sender import Sender
 from agent.signals import Feed, Signal
+from schedules import store
 from schedules.clock import Ticker
 
 log = structlog.get_logger(__name__)
 
 _POLL_SECONDS = 1.0  # how soon the work of other processes is seen
 _LEASE_SECONDS = 20.0
-_TICK_SECONDS = 15.0
+_TICK_SECONDS = 2.0  # also how soon an edited offer file is seen
+_RELIEF_SECONDS = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,7 @@ class Worker:
     turn_due: Signal
     knowledge: Callable[[], Awaitable[None]]
     knowledge_ready: asyncio.Event
+    status_listeners: list[Callable[[AccountStatus], None]] = field(default_factory=list)
     _due_at: datetime | None = field(default=None, init=False)
     _ticker: Ticker | None = field(default=None, init=False)
 
@@ -78,6 +82,8 @@ class Worker:
                     line.sender.online.set()
                 else:
                     line.sender.online.clear()
+        for listener in self.status_listeners:
+            listener(status)
 
     def on_queued(self) -> None:
         """Something was put into the outbox."""
@@ -101,14 +107,16 @@ class Worker:
             now=self.now, on_tick=self._tick_offers, interval_seconds=_TICK_SECONDS
         )
         try:
-            async with asyncio.TaskGroup() as tasks:
+            # Channels stop last: a send that is under way needs its connection to the end.
+            async with asyncio.TaskGroup() as channels, asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep(self._relieve, "relief"))
                 tasks.create_task(self._keep(self._judge, "judging"))
                 tasks.create_task(self._keep(self._follow_knowledge, "knowledge"))
                 tasks.create_task(self._relay())
                 for line in self.lines:
                     tasks.create_task(self._hold(line))
                     tasks.create_task(self._keep(line.sender.run, "sending"))
-                    tasks.create_task(
+                    channels.create_task(
                         self._keep(partial(line.channel.run, self.intake.emit), "channel")
                     )
                 self._ticker.start()
@@ -151,6 +159,20 @@ class Worker:
             if seconds > 0:
                 await self.turn_due.wait(seconds)
 
+    async def _relieve(self) -> None:
+        """Take over what processes that died on this machine had claimed, before leases end,
+        and what waited for the operators' group to be seen."""
+        while True:
+            await self.responder.show_tickets()
+            holders = await self.database.read(lambda c: inbox.holders(c) | store.holders(c))
+            dead = [holder for holder in holders if _is_surely_dead(holder)]
+            for holder in dead:
+                await self.database.write(partial(_relieve_of, holder=holder, now=self.now()))
+                log.info("took over the work of a dead process", process=holder)
+            if dead:
+                self.tick()
+            await asyncio.sleep(_RELIEF_SECONDS)
+
     async def _relay(self) -> None:
         """Wake the senders when a decision may have queued something."""
 
@@ -192,3 +214,13 @@ class Worker:
                 raise
             except StorageUnavailable as error:
                 log.error("lease not renewed", error=str(error))
+
+
+def _is_surely_dead(holder: str) -> bool:
+    owner = Owner.parse(holder)
+    return owner is not None and owner.is_surely_dead()
+
+
+def _relieve_of(connection: Session, *, holder: str, now: datetime) -> None:
+    inbox.relieve(connection, holder, now)
+    store.relieve(connection, holder, now)

@@ -109,6 +109,21 @@ def miss(connection: Connection, occurrence_id: int, owner: str, now: datetime) 
     return given_up.rowcount == 1
 
 
+def holders(connection: Connection) -> set[str]:
+    """Who holds claimed occurrences at present."""
+    claimed = select(_row.lease_owner).where(is_open, _row.state == State.CLAIMED)
+    return set(connection.scalars(claimed.distinct()))
+
+
+def relieve(connection: Connection, owner: str, now: datetime) -> int:
+    """End the leases of ``owner``, who is dead; returns how many occurrences were freed."""
+    return connection.execute(
+        update(offer_occurrences)
+        .where(is_open, _row.state == State.CLAIMED, _row.lease_owner == owner)
+        .values(lease_until=now)
+    ).rowcount
+
+
 def next_due(connection: Connection, now: datetime) -> datetime | None:
     """When ``claim_due`` will next have something to do; not later than ``now`` if it has already.
 
