@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import signal
 import socket
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -14,6 +16,7 @@ import structlog
 from agent import bootstrap
 from agent.config import Settings
 from agent.errors import UsageError
+from agent.events import AccountStatus, Connection
 from agent.timekeeping import ShiftedClock
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ async def _community(
     settings: Settings, *, port: int | None, worker: bool, say: Callable[[str], None]
 ) -> None:
     application = bootstrap.build(settings, clock=ShiftedClock(), attach=not worker)
+    application.worker.status_listeners.append(partial(_tell_owner, say))
     try:
         if worker or not any(account.kind == "web" for account in settings.channels):
             say("Shequn is running. Ctrl-C stops it.")
@@ -39,6 +43,25 @@ async def _community(
             await _with_page(application, settings.web.port if port is None else port, say)
     finally:
         application.close()
+
+
+def _tell_owner(say: Callable[[str], None], status: AccountStatus) -> None:
+    """What became of an account, in one line; a login code as a picture to scan."""
+    if status.channel != "wechaty":
+        return
+    name = f"{status.channel}/{status.account}"
+    match status.connection:
+        case Connection.scan:
+            import segno
+
+            picture = io.StringIO()
+            segno.make(status.detail).terminal(picture, compact=True)
+            say(f"{name}: scan this with WeChat to log in ({status.detail})")
+            say(picture.getvalue())
+        case Connection.online:
+            say(f"{name}: online as {status.self_name}")
+        case _:
+            say(f"{name}: {status.connection.value.replace('_', ' ')}. {status.detail}".strip())
 
 
 async def _with_page(application: Application, port: int, say: Callable[[str], None]) -> None:

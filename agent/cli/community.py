@@ -31,7 +31,7 @@ def run(
     from agent import running
 
     settings = opening.load_settings(context)
-    running.run(settings, port=port, worker=worker, say=lambda text: opening.console().print(text))
+    running.run(settings, port=port, worker=worker, say=opening.say)
 
 
 def chat(

@@ -50,6 +50,12 @@ def console() -> Console:
     return Console()
 
 
+def say(text: str) -> None:
+    """A line for the owner on standard output, at once."""
+    typer.echo(text)
+    sys.stdout.flush()
+
+
 def print_json(value: Any) -> None:
     """`value` as JSON, datetimes in ISO 8601."""
 
