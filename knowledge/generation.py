@@ -167,11 +167,35 @@ def objection(draft: Draft, passages: Sequence[Passage]) -> str:
     for link in _LINK.findall(draft.answer):
         if _compact(link) not in cited:
             return f"a link or address that its sources do not hold: {link}"
-    numbers = set(_CODE.findall(cited))
-    for code in _CODE.findall(_compact(draft.answer)):
+    numbers = set(_CODE.findall(_in_digits(cited)))
+    for code in _CODE.findall(_in_digits(_compact(draft.answer))):
         if code not in numbers:
             return f"a number or code that its sources do not hold: {code}"
     return ""
+
+
+_DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")} | {"两": 2}
+_QUANTITY = re.compile(
+    "([零一二两三四五六七八九十百千万]+)(?=(?:个)?(?:工作日|天|日|号|小时|钟头|分钟|月|年|周|星期|元|块|折|岁|度|克|毫升|倍|成))"
+)
+
+
+def _in_digits(text: str) -> str:
+    """Quantities written out (三天, 两百元) in digits, so that both spellings compare."""
+
+    def digits(match: re.Match[str]) -> str:
+        total = section = digit = 0
+        for character in match.group():
+            if character in _DIGITS:
+                digit = _DIGITS[character]
+            elif character == "万":
+                total, section, digit = (section + digit) * 10_000, 0, 0
+            else:
+                section += (digit or 1) * {"十": 10, "百": 100, "千": 1_000}[character]
+                digit = 0
+        return str(total + section + digit)
+
+    return _QUANTITY.sub(digits, text)
 
 
 def _compact(text: str) -> str:

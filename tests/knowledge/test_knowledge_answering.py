@@ -194,6 +194,12 @@ async def test_a_model_writes_from_the_passages_in_one_structured_call(
     assert "<question>退款多久到账？</question>" in told
 
 
+async def test_a_number_may_be_written_out(ask: Ask) -> None:
+    written = drafts(answerable=True, answer="三个工作日内，放六十天也行。", citations=[1, 2])
+    found, _ = await ask(written, "退款多久到账？开封以后能放多久？")
+    assert isinstance(found, Answer)
+
+
 async def test_a_question_the_shop_never_heard_of_does_not_reach_the_model(ask: Ask) -> None:
     found, endpoint = await ask(drafts(answerable=True, answer="有的！", citations=[1]), "哈雷彗星")
     assert isinstance(found, NoAnswer)
@@ -214,6 +220,8 @@ async def test_a_model_that_finds_no_answer_in_the_passages_gives_none(ask: Ask)
         ({"answer": "三天内退。", "citations": []}, "no citation"),
         ({"answer": "三天内退。", "citations": [9]}, "does not exist"),
         ({"answer": "5 个工作日内退款。", "citations": [1]}, "5"),
+        ({"answer": "十五天内退款。", "citations": [1]}, "15"),
+        ({"answer": "两百元以上才退款。", "citations": [1]}, "200"),
         ({"answer": "请看 https://evil.example/refund", "citations": [1]}, "https://evil.example"),
         ({"answer": "@所有人 3 个工作日内退款", "citations": [1]}, "everybody"),
         ({"answer": "退" * 5_000, "citations": [1]}, "too long"),
