@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from agent.messages import MENTION_END, Content, Quote, Text, plain, text_of
+from agent.messages import Content, Quote, Text, plain, text_of
 
 JUDGED_CHARACTERS = 2000  # of a turn's text; a longer one is a paste, not a question
 
@@ -163,7 +163,8 @@ def _kept_out(turn: Turn, rules: Rules, now: datetime) -> Reason | None:
 
 
 def _judge_unaddressed(turn: Turn, rules: Rules, question: str) -> Decision | GoOn:
-    if rules.wake == "mention" or turn.quote is not None:
+    # What quotes or mentions somebody else is said to them.
+    if rules.wake == "mention" or turn.quote is not None or "@" in question:
         return Decision(outcome=Outcome.silent, reason=Reason.not_addressed)
     if not looks_like_question(question) or _small_talk(question):
         return Decision(outcome=Outcome.silent, reason=Reason.chatter)
@@ -191,43 +192,50 @@ def is_addressed(
         or (not quote.sender_id and quote.sender_name in bot.names)
     ):
         return True
-    if not isinstance(content, Text) or "@" not in plain(content.text[:JUDGED_CHARACTERS]):
+    if not isinstance(content, Text) or not any(sign in content.text for sign in "@＠"):
         return False
-    return any(_names(content.text, name, bool(mentions)) for name in bot.names)
+    text = plain(content.text[:JUDGED_CHARACTERS])
+    return any(_names(text, name, bool(mentions)) for name in _written(bot))
 
 
-_AFTER_NAME = rf"(?=$|[\s{MENTION_END},，。.!！?？:：;；、~～@])"
+def _written(bot: Bot) -> list[str]:
+    """The bot's names as `plain` text has them, longest first."""
+    return sorted(filter(None, map(plain, bot.names)), key=len, reverse=True)
+
+
+_AFTER_NAME = r"(?=$|[\s,，。.!！?？:：;；、~～@()（）])"
 
 
 def _names(text: str, name: str, others_mentioned: bool) -> bool:
     # "@小露露" is somebody else; "@小露怎么用" is typed by hand and has no mention ids.
     written = re.escape(name)
-    if re.search(rf"[@＠]{written}{_AFTER_NAME}", text, re.IGNORECASE):
+    if re.search(rf"@{written}{_AFTER_NAME}", text, re.IGNORECASE):
         return True
-    return not others_mentioned and bool(re.search(rf"[@＠]{written}", text, re.IGNORECASE))
+    return not others_mentioned and bool(re.search(rf"@{written}", text, re.IGNORECASE))
 
 
 def question_of(turn: Turn, bot: Bot) -> str:
     """What the turn says, without the bot's mention, invisible characters and non-text content."""
-    lines = (
-        said.content.text[: JUDGED_CHARACTERS + 1]
+    lines = [
+        plain(line)
         for said in turn.messages
         if isinstance(said.content, Text)
-    )
-    text = "\n".join(lines)
-    for name in sorted(bot.names, key=len, reverse=True):
-        text = re.sub(
-            rf"[@＠]{re.escape(name)}({_AFTER_NAME}{MENTION_END}?|)", " ", text, flags=re.IGNORECASE
-        )
-    return "\n".join(line for line in (plain(part) for part in text.split("\n")) if line)
+        for line in said.content.text[: JUDGED_CHARACTERS + 1].split("\n")
+    ]
+    for name in _written(bot):
+        mention = re.compile(rf"@{re.escape(name)}({_AFTER_NAME}|)", re.IGNORECASE)
+        lines = [mention.sub(" ", line) for line in lines]
+    return "\n".join(line for line in (" ".join(line.split()) for line in lines) if line)
 
 
 # -- small talk ---------------------------------------------------------------------
 
-_NOT_WORDS = re.compile(r"[\W_]+|\[[\w一-鿿]{1,6}\]")  # [旺柴] is how WeChat writes its emoji
+_NOT_WORDS = re.compile(r"\[\w{1,6}\]|[\W_]")  # [旺柴] is how WeChat writes its emoji
+# No word in here repeats by itself or is put together from others: under the outer plus either
+# takes exponential time on a long "哈哈哈…".
 _THANKS = re.compile(
-    r"(谢+|感谢|多谢|thanks?|thx|thankyou|3q|好+的?|好嘞|行|可以|收到|了解|明白|知道了?|懂了|"
-    r"嗯+|哦+|噢+|ok+|okay|哈+|嘿+|呵+|嘻+|赞|厉害|牛+|棒|辛苦|晚安|拜拜|再见|啊+|呀|啦|了|您|你|大家|亲)+"
+    r"(谢|感谢|多谢|thanks?|thx|thankyou|3q|好的?|好嘞|行|可以|收到|了解|明白|知道|懂|"
+    r"嗯|哦|噢|okay|ok|k|哈|嘿|呵|嘻|赞|厉害|牛|棒|辛苦|晚安|拜拜|再见|啊|呀|啦|了|您|你|大家|亲)+"
 )
 _GREETING = re.compile(
     r"(你好|您好|在吗|在么|在不在|在不|hi|hello|hey|嗨|哈喽|早|早上好|晚上好|下午好|有人吗)(呀|啊)?"

@@ -22,8 +22,10 @@ class Signal:
 
     async def wait(self, seconds: float) -> bool:
         """Wait for `set` for at most `seconds`; True if it came. Clears it."""
+        # Not `wait_for`: before Python 3.12 it loses a cancellation that comes with the event.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), max(seconds, 0))
+            async with asyncio.timeout(max(seconds, 0)):
+                await self._event.wait()
         was_set = self._event.is_set()
         self._event.clear()
         return was_set
