@@ -113,6 +113,7 @@ def open_promotions(
         quiet_hours=QuietHours(start=hours.start, end=hours.end) if hours else None,
         horizon=timedelta(days=settings.offers.horizon_days),
         owner=str(Owner.here()),
+        may_post=lambda group: not _policy(settings, group).muted,
         now=clock.now,
         queued=queued or Signal(),
     )
@@ -416,7 +417,8 @@ def _plans(settings: Settings) -> list[GroupPlan]:
                 channel=account.kind,
                 account=account.account,
                 name=group.name,
-                external_id=group.id,
+                # A simulated network makes its ids from the names.
+                external_id=group.id if isinstance(account, WechatyAccount) else "",
                 tags=group.tags,
                 language=group.language,
                 policy=group.policy,

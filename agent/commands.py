@@ -15,7 +15,7 @@ from agent.messages import plain
 
 CARD_TITLE = "【工单 #{number}】"
 _CARD = re.compile(r"【工单 #(\d{1,9})】")
-_NUMBERED = re.compile(r"[#＃]\s*(\d{1,9})(?:\s*[:：,，]?\s*)(.*)", re.DOTALL)
+_NUMBERED = re.compile(r"[#＃]\s*(\d{1,9})(?!\d)(?:\s*[:：,，]?\s*)(.*)", re.DOTALL)
 _LIST = re.compile(r"[#＃]\s*(list|列表|工单|一覧)", re.IGNORECASE)
 _HELP = re.compile(r"[#＃].*", re.DOTALL)
 _REPLY = re.compile(r"(?:reply|答复|返信)\s*[:：]?\s+(.+)", re.DOTALL | re.IGNORECASE)

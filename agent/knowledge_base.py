@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Connection
 
 from agent.database import Database
-from agent.errors import Finding, StorageUnavailable
+from agent.errors import Finding, StorageUnavailable, UsageError
 from agent.signals import Feed
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ class KnowledgeBase:
             sorted(
                 (str(path), stat.st_mtime_ns, stat.st_size)
                 for path in self._documents.rglob("*")
-                if (stat := path.stat()) and path.is_file()
+                # First: an editor's lock file may be a link to nowhere.
+                if path.is_file() and (stat := path.stat())
             )
         )
         changed, self._seen = seen != self._seen, seen
@@ -163,10 +164,16 @@ class KnowledgeBase:
 
 
 def learn(connection: Connection, question: str, answer: str, source: str, now: datetime) -> int:
-    """Make an entry for every group of a question that an operator answered."""
+    """Make an entry for every group of a question that an operator answered.
+
+    Raises `UsageError` where the question has no words to find it by.
+    """
     from knowledge import catalog
     from knowledge.audience import Scope
 
-    return catalog.add_entry(
-        connection, question=question, answer=answer, source=source, scope=Scope(), now=now
-    )
+    try:
+        return catalog.add_entry(
+            connection, question=question, answer=answer, source=source, scope=Scope(), now=now
+        )
+    except ValueError as error:
+        raise UsageError("这个问题里没有可以检索的文字，不能收入知识库。") from error

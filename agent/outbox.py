@@ -198,7 +198,9 @@ _HEAD = (
             _earlier.c.group_id == deliveries.c.group_id,
             _earlier.c.id < deliveries.c.id,
             _earlier.c.state == "pending",
-            _earlier.c.attempts > 0,
+            _earlier.c.priority <= deliveries.c.priority,
+            # Not connected is no attempt, but leaves its error.
+            (_earlier.c.attempts > 0) | (_earlier.c.error != ""),
         )
         .exists(),
     )

@@ -54,6 +54,7 @@ class Promotions:
         quiet_hours: QuietHours | None,
         horizon: timedelta,
         owner: str,
+        may_post: Callable[[GroupInfo], bool],
         now: Callable[[], datetime],
         queued: Signal,
     ) -> None:
@@ -66,6 +67,7 @@ class Promotions:
         self._quiet_hours = quiet_hours
         self._horizon = horizon
         self._owner = owner
+        self._may_post = may_post
         self._now = now
         self._queued = queued
         self._seen: tuple[tuple[str, int, int], ...] | None = None
@@ -156,6 +158,7 @@ class Promotions:
         targets = [
             dispatching.Target(group_id=group.id, name=group.name, tags=group.tags)
             for group in groups.values()
+            if self._may_post(group)
         ]
         count = dispatching.dispatch(
             connection, occurrence, targets, partial(self._enqueue, groups=groups, now=now), now

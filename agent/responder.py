@@ -16,7 +16,7 @@ from agent import commands, inbox, outbox, tickets
 from agent.database import Database
 from agent.directory import Directory, GroupInfo, MemberInfo, find_members
 from agent.errors import ShequnError, StorageUnavailable
-from agent.gate import Bot, Decision, GoOn, Outcome, Reason, Rules, Said, Turn, judge
+from agent.gate import Bot, Decision, GoOn, Outcome, Reason, Rules, Said, Turn, judge, question_of
 from agent.inbox import ClaimedTurn
 from agent.messages import Mention, Text, text_of
 from agent.signals import Feed
@@ -187,7 +187,7 @@ class Responder:
         reply = texts.get(decision.reason)
         ask = None
         if decision.outcome is Outcome.escalated:
-            ask = _words(case)
+            ask = question_of(case.said, case.bot) or _words(case)
         bot = case.bot.names[0] if case.bot.names else ""
         return Verdict(
             case=case,
@@ -340,6 +340,7 @@ class Responder:
             reason=verdict.decision.reason.value,
             context=verdict.case.context,
             passages=verdict.passages,
+            personal=verdict.decision.reason is Reason.asked_for_person,
         )
         return tickets.open_or_join(connection, asked, now)
 

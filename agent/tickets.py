@@ -94,7 +94,11 @@ Learn = Callable[[Connection, str, str, str, datetime], int]
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A question on its way to a ticket. `passages`: the nearest knowledge, as JSON."""
+    """A question on its way to a ticket. `passages`: the nearest knowledge, as JSON.
+
+    `personal`: what it is about only its asker knows ("a person, please"), so it is never one
+    with another member's, whatever the words.
+    """
 
     group: GroupInfo
     member: MemberInfo
@@ -103,6 +107,7 @@ class Asked:
     reason: str
     context: tuple[str, ...] = ()
     passages: tuple[dict[str, Any], ...] = ()
+    personal: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +148,7 @@ def open_or_join(connection: Connection, asked: Asked, now: datetime) -> Opened:
     """Put the question on the open ticket that asks the same, or on a new one."""
     key = question_key(asked.question)
     _one_at_a_time(connection)
-    found = _open_ticket_like(connection, key)
+    found = _own_open_ticket(connection, asked) if asked.personal else _shared(connection, key)
     joined = found is not None
     ticket_id = found if found is not None else _insert_ticket(connection, asked, key, now)
     connection.execute(
@@ -176,6 +181,27 @@ def _one_at_a_time(connection: Connection) -> None:
 def question_key(question: str) -> str:
     """The question without spacing, punctuation and case: equal keys ask the same."""
     return "".join(c for c in plain(question).lower() if c.isalnum())[:400]
+
+
+def _own_open_ticket(connection: Connection, asked: Asked) -> int | None:
+    return connection.scalar(
+        select(tickets.c.id)
+        .where(_OPEN, tickets.c.member_id == asked.member.id, tickets.c.reason == asked.reason)
+        .order_by(tickets.c.id)
+        .limit(1)
+        .with_for_update()
+    )
+
+
+def _shared(connection: Connection, key: str) -> int | None:
+    """The open ticket that asks the same, locked: a reply under way elsewhere goes first, and
+    whoever joined too late for it gets a ticket of their own."""
+    found = _open_ticket_like(connection, key)
+    if found is None:
+        return None
+    return connection.scalar(
+        select(tickets.c.id).where(_OPEN, tickets.c.id == found).with_for_update()
+    )
 
 
 def _open_ticket_like(connection: Connection, key: str) -> int | None:
