@@ -156,7 +156,10 @@ class Directory:
         plans: Sequence[GroupPlan],
         bot_names: dict[tuple[str, str], tuple[str, ...]],
     ) -> None:
-        self._plans = {(plan.channel, plan.account, plan.name): plan for plan in plans}
+        # A plan with an id is for that group alone, as others may have its name.
+        self._plans = {
+            (plan.channel, plan.account, plan.name): plan for plan in plans if not plan.external_id
+        }
         self._plans_by_id = {
             (plan.channel, plan.account, plan.external_id): plan
             for plan in plans
@@ -214,6 +217,7 @@ class Directory:
 
     def see_account(self, connection: Connection, status: AccountStatus) -> int:
         """Keep the account's connection; a login starts a new season of ids."""
+        self.forget()
         account_id = self.account_id(connection, status.channel, status.account)
         before = connection.execute(
             select(accounts.c.connection, accounts.c.self_id).where(accounts.c.id == account_id)
@@ -243,6 +247,7 @@ class Directory:
 
     def see_group(self, connection: Connection, seen: GroupSeen) -> int:
         """Keep a group's name and members as they are now."""
+        self.forget()  # at once: messages of the same transaction see the new names
         account_id = self.account_id(connection, seen.channel, seen.account)
         group_id = self._find_group(
             connection, account_id, seen.channel, seen.account, seen.group_id, seen.name, seen.at
@@ -263,27 +268,30 @@ class Directory:
         )
         return group_id
 
-    def see_joined(self, connection: Connection, joined: MembersJoined) -> int:
-        """Keep who joined. Returns the group's id."""
+    def see_joined(self, connection: Connection, joined: MembersJoined) -> list[MemberInfo]:
+        """Keep who joined; returns their rows."""
+        self.forget()
         account_id = self.account_id(connection, joined.channel, joined.account)
         group_id = self._find_group(
             connection, account_id, joined.channel, joined.account, joined.group_id, "", joined.at
         )
-        self._find_members(connection, group_id, joined.members, joined.at)
-        return group_id
+        return self._find_members(connection, group_id, joined.members, joined.at)
 
-    def see_left(self, connection: Connection, left: MembersLeft) -> int:
-        """Keep who left. Returns the group's id."""
+    def see_left(self, connection: Connection, left: MembersLeft) -> list[MemberInfo]:
+        """Keep who left; returns their rows, as far as they were known."""
+        self.forget()
         account_id = self.account_id(connection, left.channel, left.account)
         group_id = self._find_group(
             connection, account_id, left.channel, left.account, left.group_id, "", left.at
         )
-        connection.execute(
+        gone = members.c.external_id.in_(left.member_ids)
+        ids = connection.scalars(
             update(members)
-            .where(members.c.group_id == group_id, members.c.external_id.in_(left.member_ids))
+            .where(members.c.group_id == group_id, gone)
             .values(present=False, seen_at=left.at)
+            .returning(members.c.id)
         )
-        return group_id
+        return list(find_members(connection, list(ids)).values())
 
     # -- reading ------------------------------------------------------------------
 
@@ -381,8 +389,11 @@ class Directory:
         return int(row.id)
 
     def _same_group_before_login(self, connection: Connection, account_id: int, name: str) -> Any:
-        """A group of this name that the present login has not shown under its old id."""
-        return connection.execute(
+        """The group of this name that the present login has not shown under its old id.
+
+        None where several could be meant: one group must not take over another's history.
+        """
+        found = connection.execute(
             select(groups)
             .join(accounts)
             .where(
@@ -391,9 +402,9 @@ class Directory:
                 accounts.c.online_at.is_not(None),
                 groups.c.seen_at < accounts.c.online_at,
             )
-            .order_by(groups.c.seen_at.desc())
-            .limit(1)
-        ).one_or_none()
+            .limit(2)
+        ).all()
+        return found[0] if len(found) == 1 else None
 
     def _planned(self, channel: str, account: str, external_id: str, name: str) -> dict[str, Any]:
         plan = self._plans_by_id.get((channel, account, external_id)) or self._plans.get(
@@ -431,8 +442,10 @@ class Directory:
             )
         ).all()
         by_id = {row.external_id: row for row in rows}
-        found = []
+        done: dict[str, MemberInfo] = {}
         for person in seen:
+            if person.external_id in done:
+                continue
             row = by_id.get(person.external_id) or _same_person_before_login(rows, person, seen)
             name = person.name or (row.name if row else "")
             values = {
@@ -447,12 +460,10 @@ class Directory:
             else:
                 member_id = row.id
                 connection.execute(update(members).where(members.c.id == row.id).values(values))
-            found.append(
-                MemberInfo(
-                    id=member_id, group_id=group_id, external_id=person.external_id, name=name
-                )
+            done[person.external_id] = MemberInfo(
+                id=member_id, group_id=group_id, external_id=person.external_id, name=name
             )
-        return found
+        return [done[person.external_id] for person in seen]
 
 
 def _same_person_before_login(
@@ -460,6 +471,8 @@ def _same_person_before_login(
 ) -> Any:
     """The one row of this name last seen under an id of an earlier login, if it is the only one."""
     still_there = {other.external_id for other in seen}
+    if len({other.external_id for other in seen if other.name == person.name}) > 1:
+        return None
     old = [
         row
         for row in rows

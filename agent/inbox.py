@@ -30,11 +30,12 @@ from sqlalchemy import (
 )
 
 from agent.database import Instant, metadata
-from agent.directory import Directory, Place, members
+from agent.directory import Directory, MemberInfo, Place, groups, members
 from agent.gate import Bot, Decision, QuietTimes, is_addressed, quiet_seconds
 from agent.messages import (
     Content,
     InboundMessage,
+    Other,
     Quote,
     content_from_json,
     content_to_json,
@@ -314,6 +315,35 @@ def _insert_messages(
             .order_by(messages.c.id)
         )
     )
+
+
+def note(connection: Connection, member: MemberInfo, what: str, at: datetime) -> None:
+    """Put "X joined" or "X left" between the group's messages; nobody has to judge it."""
+    external_id = f"{what}:{member.id}:{at.timestamp():.6f}"
+    account_id = connection.scalar(
+        select(groups.c.account_id).where(groups.c.id == member.group_id)
+    )
+    known = select(messages.c.id).where(
+        messages.c.account_id == account_id, messages.c.external_id == external_id
+    )
+    if connection.scalar(known) is not None:
+        return
+    connection.execute(
+        messages.insert().values(
+            account_id=account_id,
+            external_id=external_id,
+            group_id=member.group_id,
+            member_id=member.id,
+            from_self=False,
+            addressed=False,
+            content=content_to_json(Other(type=what, text=_NOTES[what].format(name=member.name))),
+            sent_at=at,
+            received_at=at,
+        )
+    )
+
+
+_NOTES = {"joined": "{name} 加入了群聊", "left": "{name} 退出了群聊"}
 
 
 def fingerprint(content: Content) -> str:

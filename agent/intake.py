@@ -78,14 +78,22 @@ class Intake:
                     partial(self._directory.see_group, seen=event)
                 )
                 self._changed(group_id)
-            case MembersJoined():
-                group_id = await self._database.write(
-                    partial(self._directory.see_joined, joined=event)
-                )
-                self._changed(group_id)
-            case MembersLeft():
-                group_id = await self._database.write(partial(self._directory.see_left, left=event))
-                self._changed(group_id)
+            case MembersJoined() | MembersLeft():
+                for group_id in await self._database.write(
+                    partial(self._came_or_went, event=event)
+                ):
+                    self._changed(group_id)
+
+    def _came_or_went(
+        self, connection: Connection, *, event: MembersJoined | MembersLeft
+    ) -> set[int]:
+        if isinstance(event, MembersJoined):
+            what, people = "joined", self._directory.see_joined(connection, event)
+        else:
+            what, people = "left", self._directory.see_left(connection, event)
+        for member in people:
+            inbox.note(connection, member, what, event.at)
+        return {member.group_id for member in people}
 
     def _changed(self, group_id: int) -> None:
         self._directory.forget()

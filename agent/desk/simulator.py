@@ -282,7 +282,7 @@ class OpenPage:
     def _changes(self, connection: Connection) -> Json:
         patch: Json = {}
         if self._watched is not None:
-            patch |= self._watched.changes(connection, self._ports.now())
+            patch |= self._watched.changes(connection)
             self._mark_read(self._watched)
         found = timeline.group_summaries(
             connection, self._ports.account, self._visitor.read, self._search

@@ -352,7 +352,7 @@ def body_of(content: Content, picture: str) -> dict[str, Any]:
             }
         case Other(type=type_):
             kind = "system" if type_ in _SYSTEM else "other"
-            return {"kind": kind, "text": text_of(content)}
+            return {"kind": kind, "text": text_of(content), "type": type_}
 
 
 def whole_text(connection: Connection, key: str) -> str:

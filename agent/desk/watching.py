@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from agent.desk import timeline
-from agent.desk.shapes import Json, millis, person_shape, row_shape
+from agent.desk.shapes import Json, person_shape, row_shape
 from agent.desk.timeline import Person, Row
 from agent.desk.wording import Translate
 from agent.directory import groups
@@ -34,7 +34,7 @@ class WatchedChat:
         """The whole chat: newest rows, people, name. None if there is no such group."""
         return self._taken(connection, timeline.newest_rows(connection, self.group_id))
 
-    def changes(self, connection: Connection, now: datetime) -> Json:
+    def changes(self, connection: Connection) -> Json:
         """What the page has to be told since the last call; empty if nothing."""
         patch: Json = {}
         oldest_watched = min((int(key[1:]) for key in self._rows), default=self.newest + 1)
@@ -51,7 +51,6 @@ class WatchedChat:
         people = timeline.people(connection, self.group_id)
         if people != self._people:
             patch["people"] = [person_shape(person) for person in people]
-            patch["moves"] = _moves(self._people, people, now)
             self._people = people
         return patch
 
@@ -89,18 +88,3 @@ class WatchedChat:
 
     def _unechoed_now(self, connection: Connection) -> list[Json]:
         return self.shaped(timeline.unechoed_rows(connection, self.group_id, self._since))
-
-
-def _moves(before: Sequence[Person], after: Sequence[Person], now: datetime) -> list[Json]:
-    """Who came and who went, as lines of the chat."""
-    at = millis(now)
-    old, new = {one.id: one.name for one in before}, {one.id: one.name for one in after}
-    return [
-        {"key": f"j{at}-{id_}", "at": at, "move": "joined", "name": name}
-        for id_, name in new.items()
-        if id_ not in old
-    ] + [
-        {"key": f"l{at}-{id_}", "at": at, "move": "left", "name": name}
-        for id_, name in old.items()
-        if id_ not in new
-    ]

@@ -77,7 +77,7 @@ class Stage:
 
     def join(self, group: str, who: str) -> None:
         with self.database.transaction() as connection:
-            group_id = self._directory.see_joined(
+            [member] = self._directory.see_joined(
                 connection,
                 MembersJoined(
                     channel="web",
@@ -87,7 +87,8 @@ class Stage:
                     at=self._tick(),
                 ),
             )
-        self.publish(f"group:{group_id}")
+            inbox.note(connection, member, "joined", self._tick())
+        self.publish(f"group:{member.group_id}")
 
     def say(self, group: str, who: str, *said: str | Content, quote: Quote | None = None) -> None:
         """One member says these things, one after the other."""

@@ -12,10 +12,10 @@ export const Chat = {
   emits: ["older", "think", "quote", "back", "whole", "retry", "panel"],
   data() { return { atBottom: true, fresh: 0, seenUpTo: null, flash: "" }; },
   computed: {
-    /** Rows, joins and time separators in the order they are read. */
+    /** Rows and time separators in the order they are read. */
     lines() {
-      const { rows, unechoed, moves } = this.chat;
-      const between = [...unechoed, ...moves].sort((a, b) => a.at - b.at);
+      const { rows, unechoed } = this.chat;
+      const between = [...unechoed].sort((a, b) => a.at - b.at);
       const lines = [];
       let last = -Infinity;
       let next = 0;
@@ -39,7 +39,7 @@ export const Chat = {
       const open = this.chat.rows.slice(-20).filter((row) => row.mark?.addressed && row.mark.state !== "done");
       return open.length ? (open.at(-1).mark.state === "claimed" ? "typing" : "waiting_end") : "";
     },
-    size() { return this.chat.rows.length + this.chat.unechoed.length + this.chat.moves.length; },
+    size() { return this.chat.rows.length + this.chat.unechoed.length; },
   },
   watch: {
     "chat.group"() { this.fresh = 0; this.atBottom = true; this.down(); },
@@ -112,8 +112,7 @@ export const Chat = {
           <p class="hint">{{ desk.w("no_messages_next", { bot: desk.bot }) }}</p></div>
         <template v-for="line in lines" :key="line.key">
           <div v-if="line.time" class="time"><time :title="desk.viewerTime(line.time)">{{ desk.times.separator(line.time, desk.now, desk.w("yesterday")) }}</time></div>
-          <div v-else-if="line.move" class="notice">{{ desk.w(line.move, { name: line.name }) }}</div>
-          <div v-else-if="line.body.kind === 'system'" class="notice" :data-key="line.key">{{ line.body.text }}</div>
+          <div v-else-if="line.body.kind === 'system'" class="notice" :data-key="line.key">{{ ["joined", "left"].includes(line.body.type) ? desk.w(line.body.type, { name: line.name }) : line.body.text }}</div>
           <Bubble v-else :row="line" :mine="!line.bot && line.member === speaker" :selected="selected === line.key" :flash="flash === line.key"
             :last-of-turn="ends.has(line.key)" @think="$emit('think', line.key)" @quote="$emit('quote', line)" @whole="$emit('whole', line)" @grown="grown" />
         </template>

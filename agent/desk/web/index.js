@@ -91,7 +91,6 @@ export default {
       if (patch.rows) this.merge(patch.rows);
       if (patch.unechoed) this.chat.unechoed = patch.unechoed;
       if (patch.people) this.chat.people = patch.people;
-      if (patch.moves) this.chat.moves.push(...patch.moves);
       if (patch.older) this.prepend(patch.older);
       if (patch.whole) this.open_(patch.whole);
       if (patch.thought) this.thought = patch.thought;
@@ -106,7 +105,7 @@ export default {
       }
     },
     prepared(chat) {
-      return chat && { rows: [], unechoed: [], people: [], moves: [], name: "", loading: false, loadingOlder: false, failed: "", ...chat };
+      return chat && { rows: [], unechoed: [], people: [], name: "", loading: false, loadingOlder: false, failed: "", ...chat };
     },
     merge(changed) {
       const at = new Map(this.chat.rows.map((row, index) => [row.key, index]));
