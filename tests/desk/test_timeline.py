@@ -142,6 +142,7 @@ def test_a_recalled_message_is_a_notice() -> None:
     assert timeline.body_of(Other(type="recalled"), "m/1") == {
         "kind": "system",
         "text": "[撤回了一条消息]",
+        "type": "recalled",
     }
 
 
