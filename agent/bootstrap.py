@@ -25,6 +25,7 @@ from agent.config import (
 )
 from agent.database import Database
 from agent.directory import Directory, GroupInfo, GroupPlan
+from agent.errors import ConfigurationError, Finding
 from agent.gate import QuietTimes, Rules
 from agent.intake import Intake
 from agent.knowledge_base import KnowledgeBase, learn
@@ -73,11 +74,33 @@ class Application:
 
 
 def open_database(settings: Settings) -> Database:
-    """The database, at this version's tables. Raises `NewerDatabase`, `StorageUnavailable`."""
-    settings.storage.data_folder.mkdir(parents=True, exist_ok=True)
+    """The database, at this version's tables.
+
+    Raises `ConfigurationError`, `NewerDatabase`, `StorageUnavailable`.
+    """
+    make_data_folder(settings)
     database = Database(settings.database_url)
-    schema.upgrade(database)
+    try:
+        schema.upgrade(database)
+    except BaseException:
+        database.close()
+        raise
     return database
+
+
+def make_data_folder(settings: Settings) -> None:
+    """The folder for database, index and pictures. Raises `ConfigurationError`."""
+    folder = settings.storage.data_folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            Finding(
+                path="storage.data_folder",
+                message=f"{folder} cannot be made: {error.strerror or error}",
+                remedy="name a folder that can be written",
+            )
+        ) from error
 
 
 def open_knowledge(

@@ -23,8 +23,10 @@ def examine(path: Path) -> list[Finding]:
         return list(error.findings)
     found = [_ok(str(path), f"{len(settings.groups)} groups, {len(settings.channels)} account(s)")]
     found += _groups(settings)
-    found += _database(settings)
-    found += _content(settings)
+    database = _database(settings)
+    found += database
+    if all(finding.severity == "ok" for finding in database):
+        found += _content(settings)
     found += _model(settings)
     found += _channels(settings)
     return found
@@ -60,7 +62,7 @@ def _groups(settings: Settings) -> list[Finding]:
 def _database(settings: Settings) -> list[Finding]:
     url = redacted(settings.database_url)
     try:
-        settings.storage.data_folder.mkdir(parents=True, exist_ok=True)
+        bootstrap.make_data_folder(settings)
         database = Database(settings.database_url)
         try:
             with database.reading() as connection:
@@ -68,6 +70,8 @@ def _database(settings: Settings) -> list[Finding]:
             schema.upgrade(database)
         finally:
             database.close()
+    except ConfigurationError as error:
+        return list(error.findings)
     except (ShequnError, OSError) as error:
         return [Finding(path="storage.database_url", message=f"{url}: {error}", remedy=_DATABASE)]
     state = f"at version {version}" if version else "new"

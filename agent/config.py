@@ -27,7 +27,12 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from agent.errors import ConfigurationError, Finding
 
@@ -255,7 +260,7 @@ class Settings(BaseSettings):
     community: Community = Community()
     storage: Storage = Storage()
     web: Web = Web()
-    channels: tuple[Account, ...] = (WebAccount(kind="web", account="demo"),)
+    channels: tuple[Account, ...] = Field((WebAccount(kind="web", account="demo"),), min_length=1)
     groups: tuple[Group, ...] = ()
     operators: Operators = Operators()
     policies: dict[str, Policy] = Field(default_factory=lambda: {"default": Policy()})
@@ -318,8 +323,10 @@ def load(path: Path) -> Settings:
         settings = Settings(**content)
     except ValidationError as error:
         raise ConfigurationError(*_findings(error)) from None
+    except SettingsError as error:
+        raise ConfigurationError(_of_environment(error)) from None
     settings = _with_absolute_paths(settings, path.resolve().parent)
-    faults = _cross_check(settings)
+    faults = _secrets(content) + _cross_check(settings)
     if faults:
         raise ConfigurationError(*faults)
     return settings
@@ -342,10 +349,10 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2027-02-30
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or "cannot be parsed"
+        problem = getattr(error, "problem", None) or str(error) or "cannot be parsed"
         raise ConfigurationError(
             Finding(
                 path=place,
@@ -359,12 +366,46 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             Finding(path=str(path), message="must be a mapping of sections", remedy="see README")
         )
+    faults = [
+        _fault(str(name), "is not a setting", _REMEDIES["extra_forbidden"])
+        for name in content
+        if not isinstance(name, str) or name.startswith("_")
+    ]
+    if faults:
+        raise ConfigurationError(*faults)
     return content
+
+
+def _of_environment(error: SettingsError) -> Finding:
+    """A variable that should hold JSON and does not; the error names the field, not the value."""
+    named = re.search(r'field "(\w+)"', str(error))
+    field = named[1] if named else "environment"
+    return _fault(
+        field,
+        f"the environment variable SHEQUN_{field.upper()} is not JSON",
+        f"write JSON into it, or set one value: SHEQUN_{field.upper()}__NAME",
+    )
+
+
+def _secrets(content: dict[str, Any]) -> list[Finding]:
+    """Passwords that stand in the file."""
+    storage = content.get("storage")
+    url = storage.get("database_url") if isinstance(storage, dict) else None
+    if isinstance(url, str) and re.match(r"[^/]+://[^/@]*:[^/]*@", url):
+        return [
+            _fault(
+                "storage.database_url",
+                "holds a password, and secrets do not belong into this file",
+                "remove it here and set SHEQUN_DATABASE_URL in the environment",
+            )
+        ]
+    return []
 
 
 _REMEDIES = {
     "extra_forbidden": "remove it or correct its spelling",
     "missing": "add it",
+    "too_short": "add one",
     "union_tag_invalid": "use one of: web, terminal, wechaty",
     "union_tag_not_found": "add `kind: web`, `terminal` or `wechaty`",
 }
@@ -377,7 +418,7 @@ def _findings(error: ValidationError) -> list[Finding]:
         place = [str(part) for part in fault["loc"]]
         if len(place) > 2 and place[0] == "channels" and place[2] in {"web", "terminal", "wechaty"}:
             del place[2]
-        remedy = _REMEDIES.get(fault["type"], "")
+        remedy = _REMEDIES.get(fault["type"], "correct it; `shequn init DIR` shows each setting")
         if fault["type"] == "extra_forbidden" and place[-1] in {"token", "api_key", "password"}:
             remedy = "secrets come from the environment: set SHEQUN_WECHATY_TOKEN, OPENAI_API_KEY"
         message = fault["msg"].removeprefix("Value error, ")
@@ -391,8 +432,15 @@ def _with_absolute_paths(settings: Settings, root: Path) -> Settings:
     def absolute(path: Path) -> Path:
         return (root / path.expanduser()).resolve()
 
+    def with_authority(account: Account) -> Account:
+        if not isinstance(account, WechatyAccount) or account.tls.authority is None:
+            return account
+        tls = account.tls.model_copy(update={"authority": absolute(account.tls.authority)})
+        return account.model_copy(update={"tls": tls})
+
     return settings.model_copy(
         update={
+            "channels": tuple(with_authority(account) for account in settings.channels),
             "storage": settings.storage.model_copy(
                 update={"data_folder": absolute(settings.storage.data_folder)}
             ),

@@ -21,10 +21,16 @@ from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.types import TypeDecorator
 
-from agent.errors import StorageUnavailable
+from agent.errors import ConfigurationError, Finding, StorageUnavailable
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -52,13 +58,20 @@ class Instant(TypeDecorator[datetime]):
 
 def redacted(url: str) -> str:
     """`url` without its password, for people to read."""
-    return make_url(url).render_as_string(hide_password=True)
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "the database URL"
 
 
 class Database:
-    """An engine with one writer thread for group commit and a few readers."""
+    """An engine with one writer thread for group commit and a few readers.
+
+    Raises `ConfigurationError` for a URL that names no database.
+    """
 
     def __init__(self, url: str) -> None:
+        _check(url)
         self.url = url
         self._engine = _engine(url, begin="BEGIN IMMEDIATE")
         self._reader = _engine(url, begin="BEGIN") if self.is_sqlite else self._engine
@@ -200,6 +213,30 @@ def _hand_back(batch: list[_Unit]) -> None:
             loop.call_soon_threadsafe(settle, [unit for unit in batch if unit.loop is loop])
 
 
+def _check(url: str) -> None:
+    problem = ""
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect().import_dbapi()
+    except (ArgumentError, NoSuchModuleError):
+        problem = "is not the URL of a database that Shequn can use"
+    except ImportError as error:
+        problem = f"needs a driver that is not installed ({error.name})"
+    else:
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            problem = f"names {parsed.get_backend_name()}, which Shequn cannot use"
+        elif url.startswith("sqlite") and parsed.database in (None, "", ":memory:"):
+            problem = "names no file, and what is only in memory would be lost"
+    if problem:
+        raise ConfigurationError(
+            Finding(
+                path="storage.database_url",
+                message=problem,
+                remedy="write sqlite:////path/to/shequn.db or postgresql+psycopg://user@host/name",
+            )
+        )
+
+
 def _engine(url: str, *, begin: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True, pool_size=8)
@@ -226,12 +263,22 @@ def _translated() -> Iterator[None]:
         yield
     except OperationalError as error:
         raise StorageUnavailable(_in_plain_words(error)) from error
+    except DatabaseError as error:
+        if not _is_damaged(error):
+            raise
+        raise StorageUnavailable(_in_plain_words(error)) from error
+
+
+def _is_damaged(error: DBAPIError) -> bool:
+    return any(sign in str(error.orig) for sign in ("not a database", "malformed"))
 
 
 def _in_plain_words(error: DBAPIError) -> str:
     text = str(error.orig).strip().split("\n")[0]
     if "disk is full" in text or "No space left" in text:
         return "the disk is full: free some space; nothing was lost, writing goes on by itself"
+    if _is_damaged(error):
+        return "the database file is damaged or none of ours: put a backup in its place"
     if "locked" in text:
         return "the database is locked by another process for longer than 30 s"
     return f"the database cannot be written: {text}"

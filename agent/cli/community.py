@@ -69,11 +69,11 @@ def check(context: typer.Context, as_json: AsJson = False) -> None:
 
 def migrate(context: typer.Context) -> None:
     """Bring the database to this version's tables."""
-    from agent import schema
+    from agent import bootstrap, schema
     from agent.database import Database, redacted
 
     settings = opening.load_settings(context)
-    settings.storage.data_folder.mkdir(parents=True, exist_ok=True)
+    bootstrap.make_data_folder(settings)
     database = Database(settings.database_url)
     try:
         changed = schema.upgrade(database)
