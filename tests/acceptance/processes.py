@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,6 +110,16 @@ class Starter:
         for one in self.started:
             if one.running:
                 await one.killed()
+
+
+async def until(holds: Callable[[], object], what: str, process: Shequn | None = None) -> None:
+    """Wait until it holds; fails with `what`, and with the log of a `process` that ended."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    while not holds():
+        log = process.words()[-3000:] if process else ""
+        assert process is None or process.running, f"ended before {what}:\n{log}"
+        assert asyncio.get_running_loop().time() < deadline, f"not within time: {what}\n{log}"
+        await asyncio.sleep(0.1)
 
 
 # A developer's own key would make a real model answer.

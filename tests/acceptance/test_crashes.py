@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from community import Chat, Crowd, environment, found_community
 from faulty_shequn import POINTS
-from processes import PATIENCE_SECONDS, Shequn, Starter
-from reckoning import Reckoning, reckon, unfinished
+from processes import Starter
+from reckoning import Reckoning, reckon
+from resting import comes_to_rest
 
 LIVES_SECONDS = (0.3, 6.0)  # of a process that is killed at a random moment
 _SEED = int(os.environ.get("SHEQUN_CRASH_SEED", "20261122"))
@@ -111,33 +112,13 @@ async def _suffer(
                     await ordeal.die_at(ending)
         talking.cancel()
         process = await starter.start()
-        rested_at = await _comes_to_rest(url, chat, crowd, process)
+        rested_at = await comes_to_rest(url, chat, crowd, process)
         assert await process.stopped() == 0, process.words()[-2000:]
     finally:
         talking.cancel()
         await starter.kill_all()
         await chat.kill()
     return ordeal, reckon(url, chat, ordeal.kills(), rested_at)
-
-
-async def _comes_to_rest(url: str, chat: Chat, crowd: Crowd, process: Shequn) -> datetime:
-    """Wait until everything that was said is told again, judged, answered and learned; when."""
-    await asyncio.wait_for(chat.attached(), PATIENCE_SECONDS)
-    chat.tell_again(chat.tellable())
-    rests = 0
-    deadline = asyncio.get_running_loop().time() + 2 * PATIENCE_SECONDS
-    while True:
-        assert process.running, process.words()[-2000:]
-        await asyncio.sleep(0.5)
-        before = len(chat.said)
-        crowd.operators_answer()
-        now = datetime.now(UTC)
-        left = await asyncio.to_thread(unfinished, url, now)
-        rests = 0 if left or len(chat.said) > before else rests + 1
-        if rests >= 6:
-            return now
-        late = asyncio.get_running_loop().time() > deadline
-        assert not late, f"does not come to rest: {left}\n{process.words()[-3000:]}"
 
 
 def _tell(name: str, ordeal: Ordeal, reckoning: Reckoning) -> None:
