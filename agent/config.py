@@ -260,7 +260,7 @@ class Settings(BaseSettings):
     community: Community = Community()
     storage: Storage = Storage()
     web: Web = Web()
-    channels: tuple[Account, ...] = Field((WebAccount(kind="web", account="demo"),), min_length=1)
+    channels: tuple[Account, ...] = (WebAccount(kind="web", account="demo"),)
     groups: tuple[Group, ...] = ()
     operators: Operators = Operators()
     policies: dict[str, Policy] = Field(default_factory=lambda: {"default": Policy()})
@@ -405,7 +405,6 @@ def _secrets(content: dict[str, Any]) -> list[Finding]:
 _REMEDIES = {
     "extra_forbidden": "remove it or correct its spelling",
     "missing": "add it",
-    "too_short": "add one",
     "union_tag_invalid": "use one of: web, terminal, wechaty",
     "union_tag_not_found": "add `kind: web`, `terminal` or `wechaty`",
 }
@@ -457,6 +456,8 @@ def _with_absolute_paths(settings: Settings, root: Path) -> Settings:
 def _cross_check(settings: Settings) -> list[Finding]:
     """What one field cannot know of another: accounts, policies, names used twice."""
     faults = []
+    if not settings.channels:
+        faults.append(_fault("channels", "there is no account", "add one, or remove `channels`"))
     accounts = [account.account for account in settings.channels]
     for position, account in enumerate(settings.channels):
         if account.account in accounts[:position]:

@@ -220,7 +220,7 @@ def question_of(turn: Turn, bot: Bot) -> str:
         plain(line)
         for said in turn.messages
         if isinstance(said.content, Text)
-        for line in said.content.text[: JUDGED_CHARACTERS + 1].split("\n")
+        for line in said.content.text[: 2 * JUDGED_CHARACTERS].split("\n")
     ]
     for name in _written(bot):
         mention = re.compile(rf"@{re.escape(name)}({_AFTER_NAME}|)", re.IGNORECASE)

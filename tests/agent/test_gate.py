@@ -1,0 +1,273 @@
+"""Who is addressed, what is small talk, how long to wait."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.gate import (
+    Bot,
+    Decision,
+    GoOn,
+    Outcome,
+    QuietTimes,
+    Reason,
+    Rules,
+    Said,
+    Turn,
+    is_addressed,
+    judge,
+    looks_like_question,
+    quiet_seconds,
+)
+from agent.messages import Content, Image, Other, Quote, Text
+
+NOW = datetime(2027, 3, 1, 4, tzinfo=UTC)
+BOT = Bot(self_id="wxid_bot", names=("小露", "MORITSUYU小助手"))
+
+
+def addressed(text: str, *, mentions: tuple[str, ...] = (), quote: Quote | None = None) -> bool:
+    return is_addressed(Text(text=text), mentions, False, quote, BOT)
+
+
+def turn(*contents: Content | str, addressed: bool = True, quote: Quote | None = None) -> Turn:
+    return Turn(
+        sender_id="wxid_1",
+        sender_name="小满",
+        messages=tuple(
+            Said(
+                content=Text(text=content) if isinstance(content, str) else content,
+                sent_at=NOW,
+                addressed=addressed,
+                quote=quote,
+            )
+            for content in contents
+        ),
+    )
+
+
+def judged(*contents: Content | str, rules: Rules | None = None, **how: bool) -> Decision | GoOn:
+    return judge(turn(*contents, **how), rules or Rules(), BOT, NOW)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@小露\u2005防晒多久补涂一次",
+        "＠小露 防晒多久补涂一次",
+        "防晒多久补涂一次@小露",
+        "@小露防晒多久补涂一次",
+        "@小\u200b露 防晒多久补涂一次",
+        "@moritsuyu小助手 hi",
+        "@ＭＯＲＩＴＳＵＹＵ小助手 hi",
+        "@小满 @小露，防晒多久补涂一次",
+        "（@小露）",
+    ],
+)
+def test_the_name_after_an_at_sign_turns_to_the_bot(text: str) -> None:
+    assert addressed(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["小露 防晒多久补涂一次", "@小满 防晒多久补涂一次", "@ 小露", "a@b.example", "@", ""]
+)
+def test_anything_else_does_not(text: str) -> None:
+    assert not addressed(text)
+
+
+def test_a_longer_name_that_begins_like_the_bots_is_somebody_else() -> None:
+    assert not addressed("@小露露\u2005吃了吗", mentions=("wxid_2",))
+    assert addressed("@小露\u2005@小露露\u2005吃了吗", mentions=("wxid_2",))
+
+
+def test_the_networks_ids_and_flag_count_whatever_the_text() -> None:
+    assert addressed("在吗", mentions=("wxid_bot",))
+    assert is_addressed(Image(path=""), (), True, None, BOT)
+    assert not is_addressed(Text(text="hi"), ("",), False, None, Bot(self_id="", names=()))
+
+
+def test_a_name_of_invisible_characters_names_nobody() -> None:
+    bot = Bot(self_id="", names=("\u200b", ""))
+    assert not is_addressed(Text(text="@小满 hi"), (), False, None, bot)
+
+
+@pytest.mark.parametrize(
+    ("quote", "to_us"),
+    [
+        (Quote(sender_id="wxid_bot", text="…"), True),
+        (Quote(sender_name="小露", text="…"), True),
+        (Quote(sender_id="wxid_9", sender_name="小露"), False),
+        (Quote(sender_id="wxid_9", sender_name="小满"), False),
+        (Quote(), False),
+    ],
+)
+def test_quoting_the_bot_turns_to_it(quote: Quote, to_us: bool) -> None:
+    assert addressed("那这个呢", quote=quote) is to_us
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("@小露\u2005防晒多久补涂一次？", "防晒多久补涂一次?"),
+        ("@小露防晒多久补涂一次", "防晒多久补涂一次"),
+        ("防\u200b晒多久\ufeff补涂一次@小露", "防晒多久补涂一次"),
+        ("＠小露 ＭＴ－０８ 多少钱", "MT-08 多少钱"),
+        ("@小露 第一行\n\n  第二行 ", "第一行\n第二行"),
+    ],
+)
+def test_the_question_is_what_remains_without_the_mention(text: str, question: str) -> None:
+    assert judged(text) == GoOn(question=question, addressed=True)
+
+
+def test_the_messages_of_a_turn_are_one_question() -> None:
+    said = judged("@小露", "想问一下", Image(path="x.png"), "防晒多久补涂一次")
+    assert said == GoOn(question="想问一下\n防晒多久补涂一次", addressed=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome", "reason"),
+    [
+        ("@小露 谢谢", Outcome.silent, Reason.chatter),
+        ("@小露 好的好的收到啦[抱拳][玫瑰]", Outcome.silent, Reason.chatter),
+        ("@小露 [旺柴]", Outcome.silent, Reason.chatter),
+        ("@小露 👍🏻", Outcome.silent, Reason.chatter),
+        ("@小露 ？？？", Outcome.silent, Reason.chatter),
+        ("@小露", Outcome.answered, Reason.greeting),
+        ("@小露 \u200b", Outcome.answered, Reason.greeting),
+        ("@小露 在吗？", Outcome.answered, Reason.greeting),
+        ("@小露 你是机器人吗？", Outcome.answered, Reason.identity),
+        ("@小露 你是AI吗", Outcome.answered, Reason.identity),
+        ("@小露 转人工", Outcome.escalated, Reason.asked_for_person),
+        ("@小露 我要找客服", Outcome.escalated, Reason.asked_for_person),
+    ],
+)
+def test_small_talk_is_settled_without_knowledge(
+    text: str, outcome: Outcome, reason: Reason
+) -> None:
+    decision = judged(text)
+    assert isinstance(decision, Decision)
+    assert (decision.outcome, decision.reason) == (outcome, reason)
+
+
+@pytest.mark.parametrize("word", ["哈", "知道了", "好的", "ok", "了解", "thanks"])
+def test_long_laughter_before_a_question_costs_no_time(word: str) -> None:
+    assert isinstance(judged(f"@小露 {word * 200}这个怎么用"), GoOn)
+
+
+def test_a_hundred_thousand_characters_go_to_a_person() -> None:
+    decision = judged("@小露 " + "这个怎么用？" * 20_000)
+    assert isinstance(decision, Decision)
+    assert decision.outcome is Outcome.escalated
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        (Rules(kind="direct"), Reason.direct_message),
+        (Rules(kind="unlisted"), Reason.unlisted_group),
+        (Rules(muted=True), Reason.muted),
+        (Rules(ignore_members=("小满",)), Reason.member_ignored),
+        (Rules(ignore_members=("wxid_1",)), Reason.member_ignored),
+        (Rules(only_members=("豆豆妈",)), Reason.member_ignored),
+        (Rules(silence=("接龙",)), Reason.silenced),
+    ],
+)
+def test_the_groups_policy_comes_first(rules: Rules, reason: Reason) -> None:
+    assert judged("@小露 接龙怎么用？", rules=rules) == Decision(
+        outcome=Outcome.silent, reason=reason
+    )
+
+
+def test_a_turn_is_as_old_as_its_newest_message() -> None:
+    asked = turn("@小露 防晒多久补涂一次？", "在吗")
+    late = NOW + timedelta(seconds=901)
+    assert judge(asked, Rules(), BOT, late) == Decision(
+        outcome=Outcome.silent, reason=Reason.too_old
+    )
+    assert isinstance(judge(asked, Rules(), BOT, NOW + timedelta(seconds=900)), GoOn)
+    # A network's clock that runs ahead of ours makes nothing old.
+    assert isinstance(judge(asked, Rules(), BOT, NOW - timedelta(hours=9)), GoOn)
+
+
+LIVELY = Rules(wake="question")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("防晒多久补涂一次？", GoOn(question="防晒多久补涂一次?", addressed=False)),
+        ("今天真好", Decision(outcome=Outcome.silent, reason=Reason.chatter)),
+        ("在吗？", Decision(outcome=Outcome.silent, reason=Reason.chatter)),
+        ("@小满 防晒多久补涂？", Decision(outcome=Outcome.silent, reason=Reason.not_addressed)),
+    ],
+)
+def test_in_a_lively_group_a_question_to_nobody_goes_on(
+    text: str, expected: Decision | GoOn
+) -> None:
+    assert judged(text, rules=LIVELY, addressed=False) == expected
+
+
+def test_a_question_that_quotes_a_member_is_for_that_member() -> None:
+    asked = turn("这个多少钱？", addressed=False, quote=Quote(sender_id="wxid_2", text="新品"))
+    assert judge(asked, LIVELY, BOT, NOW) == Decision(
+        outcome=Outcome.silent, reason=Reason.not_addressed
+    )
+
+
+def test_pictures_and_voice_alone_have_no_words() -> None:
+    assert judged(Image(path="x.png"), Other(type="audio")) == Decision(
+        outcome=Outcome.silent, reason=Reason.no_words
+    )
+
+
+ANY_TEXT = st.text(max_size=300)
+
+
+@given(
+    st.lists(ANY_TEXT, min_size=1, max_size=4), st.booleans(), st.sampled_from([Rules(), LIVELY])
+)
+def test_whatever_is_said_there_is_a_decision_or_a_question(
+    texts: list[str], to_us: bool, rules: Rules
+) -> None:
+    match judge(turn(*texts, addressed=to_us), rules, BOT, NOW):
+        case GoOn(question=question, addressed=asked):
+            assert question.strip()
+            assert asked is to_us
+            assert "@小露" not in question
+        case Decision(outcome=outcome):
+            assert to_us or outcome is Outcome.silent
+
+
+@given(ANY_TEXT.filter(lambda text: "@" not in text and "＠" not in text))
+def test_text_without_an_at_sign_never_turns_to_the_bot(text: str) -> None:
+    assert not addressed(text)
+
+
+@given(st.text(alphabet="哈嗯好了知道谢ok收到[]旺柴 ?！\u200b", max_size=2000))
+def test_judging_small_talk_ends(text: str) -> None:
+    judged("@小露 " + text)
+
+
+@given(ANY_TEXT, st.booleans())
+def test_quiet_time_is_one_of_two(text: str, to_us: bool) -> None:
+    times = QuietTimes(finished_seconds=1, fragment_seconds=3)
+    assert quiet_seconds(Text(text=text), to_us, times) in (1, 3)
+    assert quiet_seconds(Text(text=text + "？"), True, times) == 1
+    assert quiet_seconds(Text(text=text + "？"), False, times) == 3
+
+
+def test_a_finished_sentence_waits_less_than_a_fragment() -> None:
+    times = QuietTimes(finished_seconds=1, fragment_seconds=3)
+    assert quiet_seconds(Text(text="防晒多久补涂一次呢"), True, times) == 1
+    assert quiet_seconds(Text(text="防晒多久"), True, times) == 3
+    assert quiet_seconds(Image(path=""), True, times) == 3
+    assert quiet_seconds(Text(text="？" * 100_000), True, times) == 1
+
+
+@pytest.mark.parametrize("text", ["多少钱呀", "可以退吗", "how much is it"])
+def test_questions_look_like_questions(text: str) -> None:
+    assert looks_like_question(text)
+    assert not looks_like_question("今天真好呀")
