@@ -65,13 +65,15 @@ class Post:
 class Chat(FakeGateway):
     """A gateway whose network sometimes forgets to tell: an id, or an echo.
 
-    `forgetful` is the share of posts without an id, and of posts without an echo.
+    `forgetful` is the share of posts without an id, and of posts without an echo. While `deaf`,
+    no post has an echo.
     """
 
     def __init__(self, seed: int, *, forgetful: float = 0.0) -> None:
         super().__init__()
         self.random = random.Random(seed)
         self.forgetful = forgetful
+        self.deaf = False
         self.people[self.self_id] = BOT
         self.posts: list[Post] = []
         self.said: dict[str, tuple[str, str]] = {}  # id: (kind of talk, words)
@@ -117,6 +119,7 @@ class Chat(FakeGateway):
 
     def _record(self, sent: Sent, _: int) -> str | None:
         told, echoed = (self.random.random() >= self.forgetful for _ in range(2))
+        echoed = echoed and not self.deaf
         message_id = f"own{len(self.posts) + 1}"
         words = sent.body if isinstance(sent.body, str) else sent.body.get("title", "")
         self.posts.append(

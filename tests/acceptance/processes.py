@@ -52,7 +52,10 @@ class Shequn:
     async def stopped(self) -> int:
         """Ask it to stop, as a service manager does."""
         self.process.terminate()
-        return await self.ended()
+        try:
+            return await self.ended()
+        except TimeoutError:
+            raise AssertionError(f"does not stop when told to: {self.words()[-2000:]}") from None
 
     @property
     def fired(self) -> str:
