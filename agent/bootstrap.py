@@ -110,6 +110,7 @@ def open_knowledge(
     return KnowledgeBase(
         database=database,
         documents=settings.knowledge.documents,
+        marker=settings.storage.data_folder / "documents.seen",
         open_index=partial(_open_index, settings),
         open_answerer=partial(_open_answerer, settings),
         refresh_seconds=settings.knowledge.refresh_seconds,

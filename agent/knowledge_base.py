@@ -27,13 +27,17 @@ _STALE_SECONDS = 0.3  # how soon a learned entry answers
 
 
 class KnowledgeBase:
-    """Opens index and answerer when first needed: importing and warming them costs seconds."""
+    """Opens index and answerer when first needed: importing and warming them costs seconds.
+
+    `marker` is a file that remembers which state of the folder was taken over without a problem.
+    """
 
     def __init__(
         self,
         *,
         database: Database,
         documents: Path,
+        marker: Path,
         open_index: Callable[[], Index],
         open_answerer: Callable[[Index], Answerer],
         refresh_seconds: float,
@@ -42,6 +46,7 @@ class KnowledgeBase:
     ) -> None:
         self._database = database
         self._documents = documents
+        self._marker = marker
         self._open_index = open_index
         self._open_answerer = open_answerer
         self._refresh_seconds = refresh_seconds
@@ -49,7 +54,7 @@ class KnowledgeBase:
         self._feed = feed
         self._index: Index | None = None
         self._answerer: Answerer | None = None
-        self._seen: tuple[tuple[str, int, int], ...] | None = None
+        self._seen: str | None = None
         self.ready = asyncio.Event()
 
     @property
@@ -100,21 +105,30 @@ class KnowledgeBase:
 
     def _warm_up(self) -> None:
         self._folder_changed()
-        self.take_over()
+        if not self._taken_over_before():
+            self.take_over()
         self.refresh()
         _ = self.answerer
 
     def _folder_changed(self) -> bool:
-        seen = tuple(
-            sorted(
-                (str(path), stat.st_mtime_ns, stat.st_size)
-                for path in self._documents.rglob("*")
-                # First: an editor's lock file may be a link to nowhere.
-                if path.is_file() and (stat := path.stat())
-            )
-        )
+        from knowledge import documents
+
+        seen = documents.fingerprint(self._documents)
         changed, self._seen = seen != self._seen, seen
         return changed
+
+    def _taken_over_before(self) -> bool:
+        """Whether this very folder is in this very catalog: then nothing need be read again."""
+        try:
+            return self._marker.read_text("utf-8") == self._mark()
+        except OSError:
+            return False
+
+    def _mark(self) -> str:
+        from knowledge import catalog
+
+        with self._database.reading() as connection:
+            return f"{self._seen} {catalog.identity(connection)}"
 
     def load(self) -> Loaded:
         """What the folder holds, with what is wrong in it."""
@@ -126,11 +140,15 @@ class KnowledgeBase:
         """Bring the catalog to what the folder holds; says in the log what could not be used."""
         from knowledge import catalog
 
+        # An edit during the reading is seen again afterwards.
+        self._folder_changed()
         loaded = self.load()
         for problem in loaded.problems:
             log.warning("document", problem=str(problem))
         with self._database.transaction() as connection:
             report = catalog.sync(connection, loaded, self._now())
+        if not loaded.problems:
+            self._marker.write_text(self._mark(), "utf-8")
         if report.anything:
             log.info(
                 "knowledge taken over",

@@ -377,7 +377,6 @@ class Vectors:
     def __init__(self, folder: Path, embeddings: Embeddings, url: str | None, *, name: str) -> None:
         import chromadb
         from chromadb.config import Settings
-        from langchain_chroma import Chroma
 
         settings = Settings(anonymized_telemetry=False)
         self._client: Any
@@ -392,41 +391,56 @@ class Vectors:
                 host=parts.hostname or "localhost", ssl=parts.scheme == "https",
                 port=parts.port or (443 if parts.scheme == "https" else 8000), settings=settings,
             )  # fmt: skip
+        self._name, self._embeddings = name, embeddings
+        self._stores: dict[str, Chroma] = {}
+        self._collections = [self._collection(part) for part in ("open", "scoped")]
+        self._any_scoped = self._collections[1].count() > 0
 
-        def store(part: str) -> Chroma:
-            return Chroma(
-                client=self._client, collection_name=f"{name}-{part}",
-                embedding_function=embeddings,
+    def _collection(self, part: str) -> Any:
+        from chromadb.errors import NotFoundError
+
+        try:
+            return self._client.get_collection(f"{self._name}-{part}")
+        except NotFoundError:
+            self._store(part)
+            return self._client.get_collection(f"{self._name}-{part}")
+
+    def _store(self, part: str) -> Chroma:
+        # LangChain's store comes with 30 MB of other modules: a process that only searches, as
+        # most do at rest, does without.
+        from langchain_chroma import Chroma
+
+        if part not in self._stores:
+            self._stores[part] = Chroma(
+                client=self._client, collection_name=f"{self._name}-{part}",
+                embedding_function=self._embeddings,
                 collection_configuration={"hnsw": {"space": "cosine", "ef_search": 40}},
             )  # fmt: skip
-
-        self._open, self._scoped = store("open"), store("scoped")
-        self._collections = [self._client.get_collection(f"{name}-{p}") for p in ("open", "scoped")]
-        self._any_scoped = self._collections[1].count() > 0
+        return self._stores[part]
 
     def put(self, batch: Sequence[Entry]) -> None:
         """Add or overwrite entries."""
-        for store, part in (
-            (self._open, [e for e in batch if e.scope.kind is ScopeKind.ALL]),
-            (self._scoped, [e for e in batch if e.scope.kind is not ScopeKind.ALL]),
+        for part, entries in (
+            ("open", [e for e in batch if e.scope.kind is ScopeKind.ALL]),
+            ("scoped", [e for e in batch if e.scope.kind is not ScopeKind.ALL]),
         ):
-            if part:
-                store.add_texts(
-                    [_embedded(entry) for entry in part],
+            if entries:
+                self._store(part).add_texts(
+                    [_embedded(entry) for entry in entries],
                     metadatas=[
                         {"source": entry.source, **dict.fromkeys(entry.scope.marks, True)}
-                        for entry in part
+                        for entry in entries
                     ],
-                    ids=[str(entry.id) for entry in part],
+                    ids=[str(entry.id) for entry in entries],
                 )
-                self._any_scoped = self._any_scoped or store is self._scoped
+                self._any_scoped = self._any_scoped or part == "scoped"
 
     def remove(self, ids: Sequence[int]) -> None:
         """Take entries out; unknown ids are no error."""
         names = [str(entry_id) for entry_id in ids]
-        self._open.delete(names)
+        self._collections[0].delete(ids=names)
         if self._any_scoped:
-            self._scoped.delete(names)
+            self._collections[1].delete(ids=names)
 
     def nearest(self, vector: Sequence[float], scope: SearchScope, limit: int) -> dict[int, float]:
         """Ids of the nearest entries meant for this group, with their cosines."""
