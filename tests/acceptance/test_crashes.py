@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from community import Chat, Crowd, environment, found_community
+from community import Chat, Crowd, add_question, environment, found_community
 from faulty_shequn import POINTS
 from processes import Starter
 from reckoning import Reckoning, reckon
@@ -43,6 +43,7 @@ FEWER_POINTS = ("claim:committed", "decide:committed", "send:after", "offer-clai
 class Ordeal:
     """One community, its processes, and how each of them ended."""
 
+    folder: Path
     starter: Starter
     chat: Chat
     random: random.Random
@@ -52,6 +53,8 @@ class Ordeal:
 
     async def die_at(self, point: str) -> None:
         nth = self.random.choice((1, 1, 2, 3)) if point not in _ONCE_A_LIFE else 1
+        if point.split(":")[0] in ("documents", "index"):
+            add_question(self.folder, len(self.starter.started))
         # Every other time a send breaks, its echo is lost, too: nobody can tell what became of it.
         self.chat.deaf = point in _AFTER_SENDING and next(self.turns) % 2 == 0
         process = await self.starter.start(fault=point, nth=nth)
@@ -103,7 +106,7 @@ async def _suffer(
     first_offer = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=8)
     config = found_community(folder, chat, url, offers_from=first_offer, offers_for=last)
     starter = Starter(config, environment())
-    ordeal = Ordeal(starter, chat, chance)
+    ordeal = Ordeal(folder, starter, chat, chance)
     crowd = Crowd(chat)
     plan = [*points, *["random"] * random_kills, *["polite"] * polite_stops]
     chance.shuffle(plan)
@@ -166,7 +169,7 @@ async def test_two_hundred_kills_under_load_lose_nothing_and_repeat_nothing(
         database_url,
         points,
         random_kills=max(_SOAK_KILLS - len(points), 0),
-        polite_stops=_SOAK_KILLS // 12,
+        polite_stops=_SOAK_KILLS // 20,
         last=timedelta(seconds=8 * _SOAK_KILLS),
     )
     _tell("soak", ordeal, reckoning)
