@@ -280,7 +280,9 @@ def looks_like_question(text: str) -> bool:
 
 # -- quiet time ---------------------------------------------------------------------
 
-_FINISHED = re.compile(r"([。！？!?…~～]|吗|呢|么|嘛|吧|谢谢)\W*$")
+_ENDED = re.compile(r"[。！？!?…~～]\W*$")
+_TO_BE_CONTINUED = re.compile(r"([，,、：:]|问一?下|请问|请教|还有|然后|就是|那个)\W*$")
+_PARTICLE = re.compile(r"([吗呢么嘛吧呀啊呗啦哦]|谢谢)\W*$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,6 +294,13 @@ class QuietTimes:
 
 def quiet_seconds(content: Content, addressed: bool, times: QuietTimes) -> float:
     """How long to wait for the sender's next message before judging what stands."""
-    if isinstance(content, Text) and addressed and _FINISHED.search(content.text[-40:]):
+    if not isinstance(content, Text) or not addressed:
+        return times.fragment_seconds
+    end = content.text[-40:]
+    if _ENDED.search(end):
+        return times.finished_seconds
+    if _TO_BE_CONTINUED.search(end):
+        return times.fragment_seconds
+    if _PARTICLE.search(end) or looks_like_question(end):
         return times.finished_seconds
     return times.fragment_seconds

@@ -262,7 +262,10 @@ def test_quiet_time_is_one_of_two(text: str, to_us: bool) -> None:
 def test_a_finished_sentence_waits_less_than_a_fragment() -> None:
     times = QuietTimes(finished_seconds=1, fragment_seconds=3)
     assert quiet_seconds(Text(text="防晒多久补涂一次呢"), True, times) == 1
-    assert quiet_seconds(Text(text="防晒多久"), True, times) == 3
+    assert quiet_seconds(Text(text="面霜多少钱"), True, times) == 1
+    assert quiet_seconds(Text(text="我想请问一下"), True, times) == 3
+    assert quiet_seconds(Text(text="防晒那瓶，"), True, times) == 3
+    assert quiet_seconds(Text(text="上次买的防晒"), True, times) == 3
     assert quiet_seconds(Image(path=""), True, times) == 3
     assert quiet_seconds(Text(text="？" * 100_000), True, times) == 1
 
