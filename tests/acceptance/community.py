@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from fake_gateway import (
     IMAGE,
@@ -85,6 +85,10 @@ class Chat(FakeGateway):
             self.rooms[room] = Room(topic, [self.self_id, *members])
         self.people |= {"op1": "佐藤", "op2": "小林"}
         self.rooms[OPERATORS] = Room("运营群", [self.self_id, "op1", "op2"])
+
+    async def start(self, **options: Any) -> Self:
+        await super().start(**options)
+        return self
 
     def talk(self, room: str, talker: str, words: str, *, kind: str, to_bot: bool = False) -> str:
         """Somebody says something; `kind` is what the reckoning expects to come of it."""

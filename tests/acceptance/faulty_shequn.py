@@ -88,7 +88,8 @@ def _wrap_transactions() -> None:
 
     @contextmanager
     def transaction(self: Any) -> Iterator[Any]:
-        _in_transaction.steps = steps = []
+        steps: list[str] = []
+        _in_transaction.steps = steps
         try:
             with real(self) as connection:
                 yield connection
