@@ -175,8 +175,8 @@ def test_the_gateways_token_comes_from_the_named_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "geheim")
-    account = "{kind: wechaty, account: a, endpoint: 'h:1', token_variable: MY_TOKEN, tls: {authority: ca.pem}}"
-    settings = loaded(tmp_path, f"channels: [{account}]")
+    account = "kind: wechaty, account: a, endpoint: 'h:1', token_variable: MY_TOKEN"
+    settings = loaded(tmp_path, f"channels: [{{{account}, tls: {{authority: ca.pem}}}}]")
     (found,) = settings.channels
     assert isinstance(found, WechatyAccount)
     assert settings.wechaty_token(found) == "geheim"
