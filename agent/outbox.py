@@ -137,7 +137,12 @@ def enqueue(connection: Connection, new: Sequence[Delivery], now: datetime) -> i
     if not new:
         return 0
     statement = _ENQUEUE[connection.dialect.name]
-    return connection.execute(statement, [_row(delivery, now) for delivery in new]).rowcount
+    added = connection.execute(
+        statement,
+        [_row(delivery, now) for delivery in new],
+        execution_options={"preserve_rowcount": True},
+    )
+    return added.rowcount
 
 
 _ENQUEUE = {

@@ -187,7 +187,7 @@ async def make_office(database: Database, now: Callable[[], datetime] = utc_now)
             at=now(),
             self_id="bot",
             self_name="小露",
-        )  # fmt: skip
+        )
     )
     for name in GROUPS:
         people = (MemberSeen(external_id="bot", name="小露"),)

@@ -1,4 +1,4 @@
-"""What becomes of a message when the network, the connection or the database does not play along."""
+"""What becomes of a message when network, connection or database do not play along."""
 
 from __future__ import annotations
 
