@@ -55,6 +55,7 @@ class KnowledgeBase:
         self._index: Index | None = None
         self._answerer: Answerer | None = None
         self._seen: str | None = None
+        self._fault = ""  # why it cannot be opened at present
         self.ready = asyncio.Event()
 
     @property
@@ -76,14 +77,17 @@ class KnowledgeBase:
 
     async def answer(self, question: Question) -> Answer | NoAnswer:
         """The answer, or why there is none. Raises nothing."""
+        if self._fault:
+            from knowledge.answering import NoAnswer, NoAnswerReason
+
+            return NoAnswer(reason=NoAnswerReason.MODEL_UNAVAILABLE, detail=self._fault)
         return await self.answerer.answer(question)
 
     # -- following ------------------------------------------------------------------
 
     async def follow(self) -> None:
         """Warm up, then follow edits of the folder and of the catalog until cancelled."""
-        await asyncio.to_thread(self._warm_up)
-        self.ready.set()
+        await self._open()
         self._feed.publish("knowledge")
         pauses = max(round(self._refresh_seconds / _STALE_SECONDS), 1)
         passed = 0
@@ -102,6 +106,28 @@ class KnowledgeBase:
             except Exception:
                 log.exception("knowledge not refreshed")
                 await asyncio.sleep(self._refresh_seconds)
+
+    @property
+    def is_open(self) -> bool:
+        return self.ready.is_set() and not self._fault
+
+    async def _open(self) -> None:
+        """Warm up. Until an embeddings endpoint or vector server that is down comes back,
+        questions become tickets rather than wait."""
+        while True:
+            try:
+                await asyncio.to_thread(self._warm_up)
+            except StorageUnavailable:
+                raise
+            except Exception as error:
+                log.exception("knowledge cannot be opened; questions become tickets meanwhile")
+                self._fault = f"the knowledge base cannot be opened: {type(error).__name__}"
+                self.ready.set()
+                await asyncio.sleep(self._refresh_seconds)
+            else:
+                self._fault = ""
+                self.ready.set()
+                return
 
     def _warm_up(self) -> None:
         self._folder_changed()

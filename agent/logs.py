@@ -17,7 +17,8 @@ def set_up(level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso"),
     ]
     renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer()
+        # Plain: the default prints local variables too, secrets and message bodies among them.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if sys.stderr.isatty()
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )

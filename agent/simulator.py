@@ -119,7 +119,7 @@ class Simulator:
 
         connections, deliveries = await self.database.read(read)
         return Health(
-            knowledge_ready=self.knowledge.ready.is_set(),
+            knowledge_ready=self.knowledge.is_open,
             knowledge_entries=self.knowledge.size,
             accounts=connections,
             deliveries=deliveries,

@@ -13,7 +13,7 @@ import contextlib
 import re
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -132,9 +132,7 @@ class Conversation:
             await self._catch_up()
             self._nothing_unexpected(f"before {who} says {what!r}", [self.group])
         said = {"says": what} if isinstance(what, str) else what
-        content: Content = (
-            Other(type=said["sends"]) if "sends" in said else Text(text=said["says"])
-        )
+        content: Content = Other(type=said["sends"]) if "sends" in said else Text(text=said["says"])
         utterance = await self.application.database.read(
             lambda c: self._utterance(c, who, content, said.get("quotes"))
         )

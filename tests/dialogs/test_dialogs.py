@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from conversation import Conversation
 
 TRANSCRIPTS = sorted(Path(__file__).parent.glob("*.yaml"))

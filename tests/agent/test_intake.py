@@ -1,0 +1,128 @@
+"""What channels hand in is kept, whatever it looks like and whatever the database does."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sending import make_directory, make_intake, utc_now
+from sqlalchemy import select
+
+from agent.database import Database
+from agent.directory import members
+from agent.errors import StorageUnavailable
+from agent.inbox import messages
+from agent.intake import Intake
+from agent.messages import InboundMessage, LinkCard, Quote, Text
+from agent.signals import Signal
+
+
+def said(text: str, external_id: str = "m1") -> InboundMessage:
+    return InboundMessage(
+        channel="web", account="demo", external_id=external_id, group_id="会员群",
+        group_name="会员群", sender_id="u1", sender_name="小满", content=Text(text=text),
+        sent_at=utc_now(),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def intake(database: Database) -> Intake:
+    return make_intake(database, make_directory())
+
+
+def stored(database: Database) -> list[dict[str, Any]]:
+    with database.reading() as connection:
+        return list(connection.scalars(select(messages.c.content).order_by(messages.c.id)))
+
+
+async def test_what_arrives_together_is_recorded_in_order_and_once(
+    database: Database, intake: Intake
+) -> None:
+    batch = [said(str(number), f"m{number}") for number in range(300)]
+    await asyncio.gather(*(intake.emit(message) for message in [*batch, *batch]))
+    assert [content["text"] for content in stored(database)] == [str(n) for n in range(300)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("a\x00b", "ab"),
+        ("半个\ud83d表情", "半个\ufffd表情"),
+        ("整个\ud83d\ude00", "整个😀"),
+        ("👨‍👩‍👧\u200b\u2060", "👨‍👩‍👧\u200b\u2060"),
+        ("长" * 100_000, "长" * 100_000),
+        ("", ""),
+    ],
+)
+async def test_text_that_no_database_takes_is_kept_as_well_as_it_can_be(
+    database: Database, intake: Intake, text: str, kept: str
+) -> None:
+    await intake.emit(said(text))
+    assert stored(database)[0]["text"] == kept
+
+
+async def test_names_cards_and_quotes_are_cleaned_too(database: Database, intake: Intake) -> None:
+    await intake.emit(
+        replace(
+            said(""),
+            sender_name="小\x00满\ud83d",
+            content=LinkCard(title="链\x00接", url="https://shop.example/\ud83d"),
+            quote=Quote(text="引\x00用", sender_name="\ud83d"),
+        )
+    )
+    assert stored(database)[0]["title"] == "链接"
+    with database.reading() as connection:
+        assert connection.scalar(select(members.c.name)) == "小满\ufffd"
+        assert connection.scalar(select(messages.c.quote))["text"] == "引用"
+
+
+async def test_one_message_that_cannot_be_stored_takes_no_others_with_it(
+    database: Database, intake: Intake
+) -> None:
+    naive = replace(said("坏", "bad"), sent_at=utc_now().replace(tzinfo=None))
+    batch = [said("一", "m1"), naive, said("二", "m2")]
+    outcomes = await asyncio.gather(*map(intake.emit, batch), return_exceptions=True)
+    assert [outcome is None for outcome in outcomes] == [True, False, True]
+    assert [content["text"] for content in stored(database)] == ["一", "二"]
+
+
+async def test_while_the_database_takes_no_writes_messages_wait_and_none_is_lost(
+    database: Database, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, refusals = database.write, iter(range(2))
+
+    async def full(work: Any) -> Any:
+        if next(refusals, None) is not None:
+            raise StorageUnavailable("the disk is full")
+        return await write(work)
+
+    monkeypatch.setattr(database, "write", full)
+    await asyncio.gather(*(intake.emit(said(str(n), f"m{n}")) for n in range(5)))
+    assert sorted(content["text"] for content in stored(database)) == list("01234")
+
+
+async def test_a_stop_is_heard_in_the_same_moment_as_a_signal() -> None:
+    for _ in range(50):
+        signal = Signal()
+
+        async def loop(signal: Signal = signal) -> None:
+            while True:
+                await signal.wait(60)
+
+        task = asyncio.create_task(loop())
+        await asyncio.sleep(0)
+        signal.set()
+        await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=5)
+        assert done
+        assert task.cancelled()
+
+
+async def test_a_signal_is_heard_once_and_also_when_it_came_before() -> None:
+    signal = Signal()
+    signal.set()
+    assert await signal.wait(0) is True
+    assert await signal.wait(0) is False
