@@ -36,8 +36,8 @@ class Reckoning:
         return ", ".join(f"{name} {count}" for name, count in self.counts.items())
 
 
-def unfinished(url: str, now: datetime) -> dict[str, int]:
-    """How much waits to be judged, sent or posted; empty once everything has come to rest."""
+def unfinished(url: str, chat: Chat, now: datetime) -> dict[str, int]:
+    """How much waits to be recorded, judged, sent or posted; empty once all has come to rest."""
     engine = create_engine(url)
     occurrences = calendar.offer_occurrences.c
     queries = {
@@ -52,21 +52,20 @@ def unfinished(url: str, now: datetime) -> dict[str, int]:
     try:
         with engine.connect() as connection:
             found = {name: connection.scalar(query) or 0 for name, query in queries.items()}
+            recorded = set(connection.scalars(select(inbox.messages.c.external_id)))
     finally:
         engine.dispose()
+    found["messages"] = len(set(chat.tellable()) - recorded)
     return {name: count for name, count in found.items() if count}
 
 
-def reckon(
-    url: str, chat: Chat, kills: Mapping[int, datetime], now: datetime, *, stranded: int = 0
-) -> Reckoning:
-    """`kills`: when each killed process died, by its id. `stranded`: that many messages were told
-    to processes that died with them, and never again."""
+def reckon(url: str, chat: Chat, kills: Mapping[int, datetime], now: datetime) -> Reckoning:
+    """`kills`: when each killed process died, by its id."""
     found = Reckoning()
     engine = create_engine(url)
     try:
         with engine.connect() as connection:
-            _reckon_messages(found, connection, chat, stranded)
+            _reckon_messages(found, connection, chat)
             _reckon_turns(found, connection, chat)
             _reckon_deliveries(found, connection, chat, kills)
             _reckon_tickets(found, connection, chat)
@@ -76,16 +75,18 @@ def reckon(
     return found
 
 
-def _reckon_messages(found: Reckoning, connection: Connection, chat: Chat, stranded: int) -> None:
+def _reckon_messages(found: Reckoning, connection: Connection, chat: Chat) -> None:
     recorded = Counter(
         connection.scalars(select(inbox.messages.c.external_id).where(~inbox.messages.c.from_self))
     )
     found.counts["messages said"] = len(chat.said)
     found.counts["told"] = chat.times_told
     missing = [message_id for message_id in chat.said if message_id not in recorded]
-    found.expect(len(missing) <= stranded, f"said, told again, and never recorded: {missing[:5]}")
+    found.expect(not missing, f"said, told again, and never recorded: {missing[:5]}")
     twice = [message_id for message_id, count in recorded.items() if count > 1]
     found.expect(not twice, f"recorded twice: {twice[:5]}")
+    strangers = [message_id for message_id in recorded if message_id not in chat.said]
+    found.expect(not strangers, f"own messages taken for a member's: {strangers[:5]}")
 
 
 def _reckon_turns(found: Reckoning, connection: Connection, chat: Chat) -> None:
