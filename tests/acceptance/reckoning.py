@@ -36,8 +36,8 @@ class Reckoning:
         return ", ".join(f"{name} {count}" for name, count in self.counts.items())
 
 
-def unfinished(url: str, chat: Chat, now: datetime) -> dict[str, int]:
-    """How much waits to be recorded, judged, sent or posted; empty once all has come to rest."""
+def unfinished(url: str, told: Collection[str], now: datetime) -> dict[str, int]:
+    """How much waits to be recorded (`told`), judged, sent or posted; empty when all rests."""
     engine = create_engine(url)
     occurrences = calendar.offer_occurrences.c
     queries = {
@@ -55,7 +55,7 @@ def unfinished(url: str, chat: Chat, now: datetime) -> dict[str, int]:
             recorded = set(connection.scalars(select(inbox.messages.c.external_id)))
     finally:
         engine.dispose()
-    found["messages"] = len(set(chat.tellable()) - recorded)
+    found["messages"] = len(set(told) - recorded)
     return {name: count for name, count in found.items() if count}
 
 
@@ -174,9 +174,16 @@ def _reckon_deliveries(
             )
         )
     )
-    lost = [p for p in chat.posts if p.echoed and p.id not in matched and p.id not in named]
-    # Their echoes came back, so each must have settled its delivery.
-    found.expect(not lost, f"echoed and not matched: {[(p.id, p.words[:30]) for p in lost[:5]]}")
+    unheard = [
+        (post.id, post.group, post.words[:30])
+        for post in chat.posts
+        if post.echoed
+        and post.id not in matched
+        and post.id not in named
+        # Of equal words one echo may have settled what another one belonged to.
+        and unnamed[post.group, post.words]["ambiguous"]
+    ]
+    found.expect(not unheard, f"ambiguous though the echo came back: {unheard[:5]}")
 
 
 def _reckon_unnamed(

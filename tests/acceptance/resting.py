@@ -28,7 +28,7 @@ async def comes_to_rest(
         before = len(chat.said)
         crowd.operators_answer()
         now = datetime.now(UTC)
-        left = await asyncio.to_thread(unfinished, url, chat, now)
+        left = await asyncio.to_thread(unfinished, url, chat.tellable(), now)
         rests = 0 if left or len(chat.said) > before else rests + 1
         if rests >= 6:
             return now
