@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 run: install
 	@$(BIN)/shequn run
 
-# Coverage is counted in the same run; PostgreSQL is started by tests/postgres.sh if it is there.
+# Coverage is counted in the same run; tests/with-postgres starts a PostgreSQL if it is there.
 test: install lint
 	@tests/with-postgres $(BIN)/python -m pytest -m "not soak" --cov --cov-report=term:skip-covered
 
@@ -28,6 +28,7 @@ install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Shequn needs Python 3.11 or later")'
+	@echo "Installing into $(VENV): about a minute, once …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable .

@@ -281,6 +281,7 @@ def _line(
 ) -> Line:
     with database.transaction() as connection:
         account_id = directory.account_id(connection, account.kind, account.account)
+        directory.apply_plans(connection, account.kind, account.account)
     pace: Pace = getattr(settings.pacing, account.kind)
     sender = Sender(
         database=database,

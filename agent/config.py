@@ -241,7 +241,7 @@ class Offers(_Part):
 
 
 class Texts(_Part):
-    """What members read that no knowledge entry says. `{ticket}` and `{bot}` are filled in."""
+    """What members read that no knowledge entry says. `{bot}` becomes the bot's name."""
 
     holding: str = "这个问题我还不确定，已经帮您转给同事了，稍后在群里回复您～"
     holding_again: str = "已经有同事在看这个问题了，有结果会一起通知您～"

@@ -134,10 +134,13 @@ class GroupInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class MemberInfo:
+    """A person in a group; `name` is the one shown there, `own_name` the person's own."""
+
     id: int
     group_id: int
     external_id: str
     name: str
+    own_name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,6 +295,19 @@ class Directory:
             .returning(members.c.id)
         )
         return list(find_members(connection, list(ids)).values())
+
+    def apply_plans(self, connection: Connection, channel: str, account: str) -> None:
+        """Take over what the configuration says now of the account's groups, also of those that
+        it no longer lists."""
+        account_id = self.account_id(connection, channel, account)
+        rows = connection.execute(
+            select(groups.c.id, groups.c.external_id, groups.c.name).where(
+                groups.c.account_id == account_id
+            )
+        ).all()
+        for row in rows:
+            planned = self._planned(channel, account, row.external_id, row.name)
+            connection.execute(update(groups).where(groups.c.id == row.id).values(planned))
 
     # -- reading ------------------------------------------------------------------
 
@@ -504,6 +520,7 @@ def find_members(connection: Connection, ids: Iterable[int]) -> dict[int, Member
             group_id=row.group_id,
             external_id=row.external_id,
             name=row.alias or row.name,
+            own_name=row.name,
         )
         for row in rows
     }
@@ -522,6 +539,7 @@ def present_members(connection: Connection, group_id: int) -> list[MemberInfo]:
             group_id=group_id,
             external_id=row.external_id,
             name=row.alias or row.name,
+            own_name=row.name,
         )
         for row in rows
     ]

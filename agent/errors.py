@@ -10,7 +10,7 @@
     │   ├── SendRejected          the network refused this message; nothing was sent
     │   ├── NewerDatabase         the database was written by a later version
     │   ├── AccountInUse          another process runs this account
-    │   └── UnknownTicket, TicketClosed, NotAnOperator, UsageError
+    │   └── UsageError, with UnknownTicket and TicketClosed
     └── SendUncertain             the call broke half-way: it may or may not have been sent
 
 Vendor errors are translated into these once, at the edge where the vendor's
@@ -89,10 +89,6 @@ class UnknownTicket(UsageError):
 
 class TicketClosed(UsageError):
     """The ticket is closed already."""
-
-
-class NotAnOperator(UsageError):
-    """Only operators may do this."""
 
 
 class SendUncertain(ShequnError):

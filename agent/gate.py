@@ -98,8 +98,9 @@ class Turn:
     """One sender's messages, judged as one."""
 
     sender_id: str
-    sender_name: str
+    sender_name: str  # as the group shows it
     messages: tuple[Said, ...]
+    sender_names: frozenset[str] = frozenset()  # every name the sender goes by
 
     @property
     def addressed(self) -> bool:
@@ -142,7 +143,7 @@ def judge(turn: Turn, rules: Rules, bot: Bot, now: datetime) -> Decision | GoOn:
 
 
 def _kept_out(turn: Turn, rules: Rules, now: datetime) -> Reason | None:
-    who = {turn.sender_id, turn.sender_name}
+    who = {turn.sender_id, turn.sender_name, *turn.sender_names}
     if rules.kind == "direct":
         return Reason.direct_message
     if rules.kind == "unlisted":

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
+    func,
     select,
     update,
 )
@@ -449,6 +450,19 @@ def claim_due(
         )
         for row in sorted(claimed, key=lambda row: row.id)
     ]
+
+
+def undecided(connection: Connection, account_id: int) -> int:
+    """How many turns of the account's groups wait for their decision."""
+    return (
+        connection.scalar(
+            select(func.count())
+            .select_from(turns)
+            .join(groups, turns.c.group_id == groups.c.id)
+            .where(turns.c.state != "done", groups.c.account_id == account_id)
+        )
+        or 0
+    )
 
 
 # -- completing ---------------------------------------------------------------------

@@ -512,6 +512,19 @@ def counts(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
+def unsent(connection: Connection, account_id: int) -> int:
+    """How many deliveries of the account are due and not out yet."""
+    return (
+        connection.scalar(
+            select(func.count()).where(
+                deliveries.c.account_id == account_id,
+                deliveries.c.state.in_(("pending", "sending")),
+            )
+        )
+        or 0
+    )
+
+
 def sent_lately(
     connection: Connection, account_id: int, since: datetime
 ) -> list[tuple[datetime, int]]:

@@ -87,15 +87,29 @@ class Promotions:
 
     def findings(self) -> list[Finding]:
         """What is wrong in the folder, for `shequn check`."""
-        return [
-            Finding(
-                path=f"{problem.path}:{problem.line}" if problem.line else str(problem.path),
-                message=f"{problem.field}: {problem.message}" if problem.field else problem.message,
-                remedy=problem.remedy,
-                severity=problem.severity,
+        loaded = self.load()
+        return [*_problems(loaded), *self._in_quiet_hours(loaded)]
+
+    def _in_quiet_hours(self, loaded: offers.Loaded) -> list[Finding]:
+        found = []
+        zone = ZoneInfo(self._zone)
+        for offer in loaded.offers:
+            due_at = offer.next_occurrence(self._now())
+            until = due_at and quiet_until(self._quiet_hours, zone, due_at)
+            if due_at is None or until is None:
+                continue
+            late = until > offer.expiry_of(due_at)
+            becomes = "and then too late for its grace" if late else "and posted then"
+            found.append(
+                Finding(
+                    path=f"{self._folder / (offer.source or offer.id)}",
+                    message=f"due {due_at.astimezone(zone):%Y-%m-%d %H:%M}, in quiet hours: held "
+                    f"until {until.astimezone(zone):%H:%M} {becomes}",
+                    remedy="move it, or lengthen grace_minutes",
+                    severity="warning",
+                )
             )
-            for problem in self.load().problems
-        ]
+        return found
 
     def sync(self) -> store.SyncReport:
         """Take over the folder and plan ahead; says in the log what it could not use."""
@@ -160,8 +174,14 @@ class Promotions:
             for group in groups.values()
             if self._may_post(group)
         ]
+        # Who posts by hand in quiet hours was told so and meant it.
+        hours = None if occurrence.manual else self._quiet_hours
         count = dispatching.dispatch(
-            connection, occurrence, targets, partial(self._enqueue, groups=groups, now=now), now
+            connection,
+            occurrence,
+            targets,
+            partial(self._enqueue, groups=groups, hours=hours, now=now),
+            now,
         )
         audit.write(
             connection,
@@ -180,6 +200,7 @@ class Promotions:
         postings: Sequence[dispatching.Posting],
         *,
         groups: dict[int, GroupInfo],
+        hours: QuietHours | None,
         now: datetime,
     ) -> int:
         return outbox.enqueue(
@@ -192,7 +213,7 @@ class Promotions:
                     kind="offer",
                     priority=outbox.OFFER,
                     content=_content(posting.content),
-                    not_before=self._after_quiet_hours(groups[posting.group_id], now),
+                    not_before=quiet_until(hours, self._zone_of(groups[posting.group_id]), now),
                     expires_at=posting.expires_at,
                     occurrence_id=posting.occurrence_id,
                 )
@@ -201,8 +222,8 @@ class Promotions:
             now,
         )
 
-    def _after_quiet_hours(self, group: GroupInfo, now: datetime) -> datetime | None:
-        return quiet_until(self._quiet_hours, ZoneInfo(group.time_zone or self._zone), now)
+    def _zone_of(self, group: GroupInfo) -> ZoneInfo:
+        return ZoneInfo(group.time_zone or self._zone)
 
     # -- by hand --------------------------------------------------------------------
 
@@ -216,12 +237,21 @@ class Promotions:
         first = pending[0]
         return Upcoming(offer_id=first.offer_id, title=first.offer.title, due_at=first.due_at)
 
-    def post_now(self, connection: Connection, offer_id: str) -> None:
+    def post_now(
+        self, connection: Connection, offer_id: str, *, in_quiet_hours: bool = False
+    ) -> None:
         """Put an occurrence of the offer on the calendar for this very moment.
 
-        Raises `UsageError` for an unknown offer or one that is not valid now.
+        Raises `UsageError` for an unknown offer, one that is not valid now, and in quiet hours
+        unless they are meant.
         """
         now = self._now()
+        until = quiet_until(self._quiet_hours, ZoneInfo(self._zone), now)
+        if until is not None and not in_quiet_hours:
+            raise UsageError(
+                f"these are quiet hours, until {until.astimezone(ZoneInfo(self._zone)):%H:%M} "
+                "(pacing.quiet_hours); to post all the same, add --in-quiet-hours"
+            )
         try:
             added = store.add_occurrence(connection, offer_id, now, now)
         except KeyError:
@@ -263,3 +293,15 @@ def _content(content: offered.Content) -> Content:
                 description=content.description,
                 thumbnail=content.thumbnail,
             )
+
+
+def _problems(loaded: offers.Loaded) -> list[Finding]:
+    return [
+        Finding(
+            path=f"{problem.path}:{problem.line}" if problem.line else str(problem.path),
+            message=f"{problem.field}: {problem.message}" if problem.field else problem.message,
+            remedy=problem.remedy,
+            severity=problem.severity,
+        )
+        for problem in loaded.problems
+    ]

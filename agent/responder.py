@@ -26,6 +26,8 @@ from knowledge.index import Passage, SearchScope
 log = structlog.get_logger(__name__)
 
 MAX_CLAIMS = 5  # of one turn; after that a person has to look
+_MOST_WAITING = 1_000  # questions; more stay in the inbox
+_PATIENCE = 0.6  # of a turn's lease, for a place among the answers under way
 _AGAIN_SECONDS = 1.0
 
 
@@ -60,6 +62,7 @@ class Case:
         return Turn(
             sender_id=self.member.external_id,
             sender_name=self.member.name,
+            sender_names=frozenset((self.member.name, self.member.own_name)),
             messages=tuple(
                 Said(
                     content=message.content,
@@ -154,6 +157,7 @@ class Responder:
         """Settle at once what needs no knowledge; start answering the rest side by side."""
         settled: list[Verdict] = []
         commands_given: list[Case] = []
+        asked: list[tuple[Case, GoOn]] = []
         for case in cases:
             if case.turn.attempts > MAX_CLAIMS:
                 settled.append(self._give_up(case))
@@ -164,13 +168,16 @@ class Responder:
                     case Decision() as decision:
                         settled.append(self._small_talk(case, decision))
                     case GoOn() as go_on:
-                        await self._places.acquire()
-                        self._start_answering(case, go_on)
+                        asked.append((case, go_on))
+        for case, go_on in asked:
+            self._start_answering(case, go_on)
         if settled:
             await self._conclude(settled)
         for case in commands_given:
             await self._written(partial(self._obey, case=case))
             self._publish([case])
+        while len(self._answering) > _MOST_WAITING:
+            await asyncio.wait(self._answering, return_when=asyncio.FIRST_COMPLETED)
 
     async def finish(self) -> None:
         """Wait for the answers under way."""
@@ -221,16 +228,12 @@ class Responder:
     def _start_answering(self, case: Case, go_on: GoOn) -> None:
         task = asyncio.create_task(self._answer(case, go_on))
         self._answering.add(task)
-        task.add_done_callback(self._answered)
-
-    def _answered(self, task: asyncio.Task[None]) -> None:
-        self._answering.discard(task)
-        self._places.release()
+        task.add_done_callback(self._answering.discard)
 
     async def _answer(self, case: Case, go_on: GoOn) -> None:
         try:
             started = self._now()
-            outcome = await self._answerer.answer(_question(case, go_on, started))
+            outcome = await self._outcome(_question(case, go_on, started))
             seconds = (self._now() - started).total_seconds()
             verdict = self._verdict(case, go_on, outcome, seconds)
             await self._conclude([verdict])
@@ -239,6 +242,20 @@ class Responder:
         except Exception:
             # The lease runs out and the turn is claimed again; too many claims make a ticket.
             log.exception("turn failed", turn=case.turn.id)
+
+    async def _outcome(self, question: Question) -> Answer | NoAnswer:
+        """The answer; none for who would wait for a place until the turn's lease is nearly over."""
+        try:
+            async with asyncio.timeout(self._lease_seconds * _PATIENCE):
+                await self._places.acquire()
+        except TimeoutError:
+            return NoAnswer(
+                reason=NoAnswerReason.MODEL_TIMEOUT, detail="too many questions at once"
+            )
+        try:
+            return await self._answerer.answer(question)
+        finally:
+            self._places.release()
 
     def _verdict(
         self,
@@ -403,7 +420,7 @@ class Responder:
         command = commands.parse(_without_mention(message.content.text, case.bot), quoted)
         if command is None:
             return commands.HELP if message.addressed else None
-        who = {case.member.external_id, case.member.name}
+        who = {case.member.external_id, case.member.name, case.member.own_name}
         if self._operators and not who & self._operators:
             return (
                 f"⚠️ 只有登记的运营人员可以处理工单，{case.member.name} 不在名单里"

@@ -36,6 +36,7 @@ async def _community(
     application = bootstrap.build(settings, clock=ShiftedClock(), attach=not worker)
     application.worker.status_listeners.append(partial(_tell_owner, say))
     try:
+        await application.worker.acquire()
         if worker or not any(account.kind == "web" for account in settings.channels):
             say("Shequn is running. Ctrl-C stops it.")
             await application.run()

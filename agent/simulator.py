@@ -88,7 +88,13 @@ class Simulator:
         return NextOffer(title=upcoming.title, due_at=upcoming.due_at)
 
     async def jump_to_next_offer(self) -> NextOffer | None:
-        """Move this community's clock to the next offer, which is then posted."""
+        """Move this community's clock to the next offer, which is then posted.
+
+        Raises `UsageError` where real groups live in the same database: for them it would be
+        posted at the wrong time, and their questions would count as old.
+        """
+        if await self.database.read(_real_account):
+            raise UsageError("这里接了真实账号，时间不能跳：真实群会提前收到活动。")
         following = await self.next_offer()
         if following is None or not isinstance(self.clock, ShiftedClock):
             return None
@@ -97,12 +103,13 @@ class Simulator:
         return following
 
     async def is_idle(self) -> bool:
-        """Whether every turn is decided and everything queued has gone out."""
+        """Whether every turn of this account is decided and everything queued has gone out."""
 
         def read(connection: Connection) -> bool:
-            waiting = outbox.counts(connection)
-            busy = waiting.get("pending", 0) + waiting.get("sending", 0)
-            return inbox.next_ready(connection) is None and not busy
+            account = self.directory.account_id(connection, self.network.kind, self.network.account)
+            return not inbox.undecided(connection, account) and not outbox.unsent(
+                connection, account
+            )
 
         return await self.database.read(read)
 
@@ -125,3 +132,8 @@ class Simulator:
             deliveries=deliveries,
             model=self.model,
         )
+
+
+def _real_account(connection: Connection) -> bool:
+    real = select(accounts.c.id).where(accounts.c.channel.not_in(("web", "terminal"))).limit(1)
+    return connection.scalar(real) is not None

@@ -99,10 +99,14 @@ class Worker:
 
     # -- running --------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Until cancelled. Raises `AccountInUse` before anything else happens."""
+    async def acquire(self) -> None:
+        """Take this process's accounts, before anything else happens. Raises `AccountInUse`."""
         for line in self.lines:
             await self._acquire(line)
+
+    async def run(self) -> None:
+        """Until cancelled. Raises `AccountInUse` as well, where an account is taken away."""
+        await self.acquire()
         self._ticker = Ticker(
             now=self.now, on_tick=self._tick_offers, interval_seconds=_TICK_SECONDS
         )

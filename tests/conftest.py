@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -40,27 +41,62 @@ def missing(what: str) -> None:
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'shequn.db'}"
+    yield from _made(request.param, tmp_path, "")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database with every table: a copy of one that was migrated once."""
+    template = request.getfixturevalue(f"{request.param}_template")
+    for url in _made(request.param, tmp_path, template):
+        opened = Database(url)
+        yield opened
+        opened.close()
+
+
+def _made(kind: str, folder: Path, template: str) -> Iterator[str]:
+    """The URL of a database that is gone afterwards."""
+    if kind == "sqlite":
+        if template:
+            shutil.copyfile(template, folder / "shequn.db")
+        yield f"sqlite:///{folder / 'shequn.db'}"
         return
     if not POSTGRES:
         missing("SHEQUN_TEST_POSTGRES_URL is not set: no PostgreSQL to test on")
     name = f"shequn_test_{uuid.uuid4().hex[:12]}"
-    server = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    _on_server(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
     try:
         yield make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
     finally:
-        with server.connect() as connection:
-            connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
-        server.dispose()
+        _on_server(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A database with every table."""
-    opened = Database(database_url)
-    schema.upgrade(opened)
-    yield opened
-    opened.close()
+def _on_server(statement: str) -> None:
+    server = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text(statement))
+    server.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("template") / "shequn.db"
+    made = Database(f"sqlite:///{path}")
+    schema.upgrade(made)
+    made.close()
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> Iterator[str]:
+    """The name of a migrated PostgreSQL database to copy."""
+    if not POSTGRES:
+        missing("SHEQUN_TEST_POSTGRES_URL is not set: no PostgreSQL to test on")
+    name = f"shequn_template_{uuid.uuid4().hex[:12]}"
+    _on_server(f'CREATE DATABASE "{name}"')
+    made = Database(make_url(POSTGRES).set(database=name).render_as_string(hide_password=False))
+    schema.upgrade(made)
+    made.close()
+    yield name
+    _on_server(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -36,10 +36,11 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     from agent.timekeeping import SystemClock
     from schedules import store
 
+    now = SystemClock().now()
     with opening.opened(context) as (settings, database):
         promotions = _promotions(settings, database)
         with database.reading() as connection:
-            listed = store.list_offers(connection, SystemClock().now())
+            listed = store.list_offers(connection, now)
         findings = promotions.findings()
     if as_json:
         opening.print_json(
@@ -47,7 +48,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
                 {
                     "id": one.offer.id,
                     "title": one.offer.title,
-                    "next": one.next_due_at,
+                    "next": one.next_due_at or one.offer.next_occurrence(now),
                     "file": one.offer.source,
                     "held": one.held,
                 }
@@ -58,7 +59,8 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     console = opening.console()
     table = Table("offer", "title", "next", "messages", "file", box=None)
     for one in listed:
-        due = "held: its file is broken" if one.held else opening.local(one.next_due_at, settings)
+        next_at = one.next_due_at or one.offer.next_occurrence(now)
+        due = "held: its file is broken" if one.held else opening.local(next_at, settings)
         table.add_row(
             one.offer.id,
             Text(one.offer.title),
@@ -118,10 +120,16 @@ def due(
 
 
 @app.command()
-def post(context: typer.Context, offer: Annotated[str, typer.Argument(help="Its id.")]) -> None:
+def post(
+    context: typer.Context,
+    offer: Annotated[str, typer.Argument(help="Its id.")],
+    in_quiet_hours: Annotated[
+        bool, typer.Option("--in-quiet-hours", help="Even if members sleep now.")
+    ] = False,
+) -> None:
     """Post an offer now, beside its schedule; the running process sends it."""
     with opening.opened(context) as (settings, database):
         promotions = _promotions(settings, database)
         with database.transaction() as connection:
-            promotions.post_now(connection, offer)
+            promotions.post_now(connection, offer, in_quiet_hours=in_quiet_hours)
     typer.echo(f"{offer} is due now; the process that runs the account posts it within seconds")

@@ -244,8 +244,10 @@ class OpenPage:
         loop = asyncio.get_running_loop()
         status_at, in_trouble = -_STATUS_SECONDS, False
         while True:
+            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes with the event.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _LOOK_ANYWAY_SECONDS)
+                async with asyncio.timeout(_LOOK_ANYWAY_SECONDS):
+                    await self._changed.wait()
             self._changed.clear()
             if not self._client.has_socket_connection:
                 await asyncio.sleep(_BETWEEN_DRAWINGS_SECONDS)

@@ -161,7 +161,7 @@ def test_offers_are_listed_due_and_posted_by_hand(owner: Owner) -> None:
     assert datetime.fromisoformat(listed["next"]) > datetime.now(UTC)
     (due,) = owner.types("offers", "due", "--json").json
     assert (due["offer"], due["state"]) == ("spring", "pending")
-    assert "spring is due now" in owner.types("offers", "post", "spring").out
+    assert "spring is due now" in owner.types("offers", "post", "spring", "--in-quiet-hours").out
     assert len(owner.types("offers", "due", "--json").json) == 2
     with pytest.raises(ShequnError, match="there is no offer 'sprung'; there are: spring"):
         owner.types("offers", "post", "sprung")
