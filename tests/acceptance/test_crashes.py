@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from community import Chat, Crowd, add_question, environment, found_community
 from faulty_shequn import POINTS
-from processes import Starter
+from processes import Starter, until
 from reckoning import Reckoning, reckon
 from resting import comes_to_rest
 
@@ -78,7 +78,8 @@ class Ordeal:
 
     async def stop_politely(self) -> None:
         process = await self.starter.start()
-        await asyncio.sleep(self.random.uniform(2.0, LIVES_SECONDS[1]))
+        await until(lambda: "Shequn is running" in process.words(), "it runs", process)
+        await asyncio.sleep(self.random.uniform(0.1, LIVES_SECONDS[1]))
         code = await process.stopped()
         assert code == 0, f"a clean stop ended with {code}: {process.words()[-2000:]}"
         self.counts["stopped politely"] += 1
