@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -30,13 +31,13 @@ from agent.gate import QuietTimes, Rules
 from agent.intake import Intake
 from agent.knowledge_base import KnowledgeBase, learn
 from agent.leases import Owner
-from agent.pacing import PaceLimits, Pacer, QuietHours
+from agent.pacing import PaceLimits, Pacer, QuietHours, quiet_until
 from agent.promotions import Promotions
 from agent.responder import Replies, Responder
 from agent.sender import Sender
 from agent.signals import Feed, Signal
 from agent.simulator import Simulator
-from agent.timekeeping import Clock, ShiftedClock
+from agent.timekeeping import Clock, ShiftedClock, SystemClock
 from agent.worker import Line, Worker
 
 if TYPE_CHECKING:
@@ -78,8 +79,17 @@ def open_database(settings: Settings) -> Database:
 
     Raises `ConfigurationError`, `NewerDatabase`, `StorageUnavailable`.
     """
+    return _opened(settings, settings.database_url)
+
+
+def open_embedded_database(settings: Settings) -> Database:
+    """The SQLite database in the data folder, whatever other database is configured."""
+    return _opened(settings, f"sqlite:///{settings.storage.data_folder / 'shequn.db'}")
+
+
+def _opened(settings: Settings, url: str) -> Database:
     make_data_folder(settings)
-    database = Database(settings.database_url)
+    database = Database(url)
     try:
         schema.upgrade(database)
     except BaseException:
@@ -101,6 +111,14 @@ def make_data_folder(settings: Settings) -> None:
                 remedy="name a folder that can be written",
             )
         ) from error
+
+
+def open_clock(settings: Settings) -> Clock:
+    """The community's time: only where every account is simulated may it be pushed forward."""
+    if any(account.kind not in ("web", "terminal") for account in settings.channels):
+        return SystemClock()
+    make_data_folder(settings)
+    return ShiftedClock(settings.storage.data_folder / "clock-offset")
 
 
 def open_knowledge(
@@ -126,7 +144,6 @@ def open_promotions(
     clock: Clock,
     queued: Signal | None = None,
 ) -> Promotions:
-    hours = settings.pacing.quiet_hours
     return Promotions(
         database=database,
         directory=directory,
@@ -134,7 +151,7 @@ def open_promotions(
         known_tags=settings.tags,
         known_groups=frozenset(group.name for group in settings.groups),
         zone=settings.community.time_zone,
-        quiet_hours=QuietHours(start=hours.start, end=hours.end) if hours else None,
+        quiet_hours=_quiet_hours(settings),
         horizon=timedelta(days=settings.offers.horizon_days),
         owner=str(Owner.here()),
         may_post=lambda group: not _policy(settings, group).muted,
@@ -159,7 +176,7 @@ def build(
     channels: Callable[[Account], Channel] | None = None,
 ) -> Application:
     """Wire an application. `attach=False`: share the work of others, attach no account."""
-    clock = clock or ShiftedClock()
+    clock = clock or open_clock(settings)
     database = database or open_database(settings)
     directory = open_directory(settings)
     feed = Feed()
@@ -293,8 +310,19 @@ def _line(
         feed=feed,
         send_timeout_seconds=settings.pacing.send_timeout_seconds,
         reconcile_seconds=settings.pacing.reconcile_seconds,
+        quiet_until=partial(_quiet_until, settings),
     )
     return Line(account_id=account_id, channel=channel, sender=sender)
+
+
+def _quiet_hours(settings: Settings) -> QuietHours | None:
+    hours = settings.pacing.quiet_hours
+    return QuietHours(start=hours.start, end=hours.end) if hours else None
+
+
+def _quiet_until(settings: Settings, zone: str, at: datetime) -> datetime | None:
+    """The end of the quiet hours that the moment falls into, for a group in `zone`."""
+    return quiet_until(_quiet_hours(settings), ZoneInfo(zone or settings.community.time_zone), at)
 
 
 def _channel(settings: Settings, clock: Clock, account: Account) -> Channel:
@@ -376,7 +404,8 @@ def simulator_ports(application: Application) -> SimulatorPorts:
 
 
 def for_terminal(settings: Settings) -> Settings:
-    """The same community on a simulated network in the terminal."""
+    """The same community on a simulated network in the terminal, with a data folder of its own:
+    what is tried out there must not reach the groups of other accounts."""
     configured = [account for account in settings.channels if account.kind == "terminal"]
     first = settings.channels[0]
     account = (
@@ -389,13 +418,16 @@ def for_terminal(settings: Settings) -> Settings:
             aliases=first.aliases,
         )
     )
+    folder = settings.storage.data_folder / "terminal"
+    storage = settings.storage.model_copy(update={"data_folder": folder, "chroma_url": None})
     return settings.model_copy(
         update={
+            "storage": storage,
             "channels": (account,),
             "groups": tuple(
                 group.model_copy(update={"account": "", "id": ""}) for group in settings.groups
             ),
-            "operators": settings.operators.model_copy(update={"account": ""}),
+            "operators": settings.operators.model_copy(update={"account": "", "id": ""}),
         }
     )
 
@@ -458,6 +490,9 @@ def _plans(settings: Settings) -> list[GroupPlan]:
                     channel=account.kind,
                     account=account.account,
                     name=settings.operators.group,
+                    external_id=(
+                        settings.operators.id if isinstance(account, WechatyAccount) else ""
+                    ),
                     kind="operators",
                 )
             )
@@ -469,9 +504,13 @@ def _policy(settings: Settings, group: GroupInfo) -> Policy:
 
 
 def _rules(settings: Settings, group: GroupInfo) -> Rules:
-    policy = _policy(settings, group)
+    return rules_of(_policy(settings, group), group.kind)
+
+
+def rules_of(policy: Policy, kind: str = "members") -> Rules:
+    """The policy as the gate applies it."""
     return Rules(
-        kind=group.kind,
+        kind=kind,
         wake=policy.wake,
         muted=policy.muted,
         silence=policy.silence,

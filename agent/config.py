@@ -45,7 +45,9 @@ def _known_zone(name: str) -> str:
 
 def _clock_time(value: object) -> object:
     # YAML 1.1 reads an unquoted 22:00 as the number 1320 (base 60).
-    if isinstance(value, int) and 0 <= value < 24 * 60:
+    if isinstance(value, int):
+        if not 0 <= value < 24 * 60:
+            raise ValueError('write a time of day such as "22:00"')
         return f"{value // 60:02}:{value % 60:02}"
     return value
 
@@ -166,9 +168,10 @@ class Group(_Part):
 
 
 class Operators(_Part):
-    """Where tickets go. An empty `members`: everybody in the group may act."""
+    """Where tickets go. `members`: ids or names; empty: everybody in the group may act."""
 
     group: str = ""
+    id: str = ""
     account: str = ""
     members: tuple[str, ...] = ()
 
@@ -470,7 +473,9 @@ def _cross_check(settings: Settings) -> list[Finding]:
                     f"set {account.token_variable} in the environment",
                 )
             )
-    seen: set[tuple[str, str]] = set()
+    # A simulated network makes its ids from the names.
+    on_networks = {a.account for a in settings.channels if isinstance(a, WechatyAccount)}
+    seen: set[tuple[str, ...]] = set()
     for position, group in enumerate(settings.groups):
         where = f"groups.{position}"
         if group.account and group.account not in accounts:
@@ -487,9 +492,25 @@ def _cross_check(settings: Settings) -> list[Finding]:
                     _names(list(settings.policies)),
                 )
             )
-        if (group.account, group.name) in seen:
-            faults.append(_fault(f"{where}.name", f"{group.name!r} is listed twice", "remove one"))
-        seen.add((group.account, group.name))
+        account = group.account or (accounts[0] if accounts else "")
+        by_id = bool(group.id) and account in on_networks
+        key = (account, "id", group.id) if by_id else (account, "name", group.name)
+        if key in seen:
+            place = f"{where}.id" if by_id else f"{where}.name"
+            faults.append(_fault(place, f"{key[-1]!r} is listed twice", "remove one"))
+        seen.add(key)
+    if settings.operators.id and not settings.operators.group:
+        faults.append(
+            _fault("operators.group", "is missing beside `operators.id`", "give the group's name")
+        )
+    if any(group.name == settings.operators.group for group in settings.groups):
+        faults.append(
+            _fault(
+                "operators.group",
+                f"{settings.operators.group!r} is listed under groups as well",
+                "name a group of its own for the operators",
+            )
+        )
     if settings.operators.account and settings.operators.account not in accounts:
         faults.append(
             _fault(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -124,6 +124,8 @@ def judge(turn: Turn, rules: Rules, bot: Bot, now: datetime) -> Decision | GoOn:
     if reason := _kept_out(turn, rules, now):
         return Decision(outcome=Outcome.silent, reason=reason)
     question = question_of(turn, bot)
+    if turn.addressed and _asks_for_person(turn, bot):
+        return Decision(outcome=Outcome.escalated, reason=Reason.asked_for_person)
     if not turn.addressed:
         return _judge_unaddressed(turn, rules, question)
     if len(question) > JUDGED_CHARACTERS:
@@ -140,6 +142,14 @@ def judge(turn: Turn, rules: Rules, bot: Bot, now: datetime) -> Decision | GoOn:
             return Decision(outcome=Outcome.answered, reason=Reason.greeting)
         return Decision(outcome=Outcome.silent, reason=Reason.no_words)
     return GoOn(question=question, addressed=True)
+
+
+def _asks_for_person(turn: Turn, bot: Bot) -> bool:
+    """Whether one of the messages says so by itself, whatever else the turn holds."""
+    return any(
+        _small_talk(question_of(replace(turn, messages=(said,)), bot)) is Reason.asked_for_person
+        for said in turn.messages
+    )
 
 
 def _kept_out(turn: Turn, rules: Rules, now: datetime) -> Reason | None:

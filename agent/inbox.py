@@ -26,6 +26,7 @@ from sqlalchemy import (
     UniqueConstraint,
     bindparam,
     func,
+    literal_column,
     select,
     update,
 )
@@ -64,6 +65,14 @@ messages = Table(
 )
 Index("messages_by_group", messages.c.group_id, messages.c.id)
 Index("messages_by_turn", messages.c.turn_id)
+is_own = messages.c.fingerprint != literal_column("''")  # the way back for echoes, by index
+Index(
+    "messages_own",
+    messages.c.group_id,
+    messages.c.fingerprint,
+    sqlite_where=is_own,
+    postgresql_where=is_own,
+)
 
 turns = Table(
     "turns",
@@ -78,18 +87,21 @@ turns = Table(
     Column("lease_owner", String, nullable=False, default=""),
     Column("attempts", Integer, nullable=False, default=0),
 )
+# States stand in queries as they are: with a bound parameter SQLite uses no partial index.
+_STILL_OPEN = turns.c.state == literal_column("'open'")
+_NOT_DONE = turns.c.state != literal_column("'done'")
 Index(
     "turns_open",
     turns.c.member_id,
     unique=True,
-    sqlite_where=turns.c.state == "open",
-    postgresql_where=turns.c.state == "open",
+    sqlite_where=_STILL_OPEN,
+    postgresql_where=_STILL_OPEN,
 )
 Index(
     "turns_ready",
     turns.c.ready_at,
-    sqlite_where=turns.c.state != "done",
-    postgresql_where=turns.c.state != "done",
+    sqlite_where=_NOT_DONE,
+    postgresql_where=_NOT_DONE,
 )
 
 decisions = Table(
@@ -233,7 +245,7 @@ def _extend(
 
 
 _OPEN = select(turns.c.id, turns.c.member_id, turns.c.opened_at).where(
-    turns.c.state == "open", turns.c.member_id.in_(bindparam("members", expanding=True))
+    _STILL_OPEN, turns.c.member_id.in_(bindparam("members", expanding=True))
 )
 
 
@@ -367,9 +379,7 @@ def _quote_to_json(quote: Quote | None) -> dict[str, Any] | None:
 # -- claiming -----------------------------------------------------------------------
 
 
-_NEXT_READY = (
-    select(turns.c.ready_at).where(turns.c.state != "done").order_by(turns.c.ready_at).limit(1)
-)
+_NEXT_READY = select(turns.c.ready_at).where(_NOT_DONE).order_by(turns.c.ready_at).limit(1)
 
 
 def next_ready(connection: Connection) -> datetime | None:
@@ -380,7 +390,7 @@ def next_ready(connection: Connection) -> datetime | None:
 
 _DUE = (
     select(turns.c.id)
-    .where(turns.c.state != "done", turns.c.ready_at <= bindparam("now", type_=Instant))
+    .where(_NOT_DONE, turns.c.ready_at <= bindparam("now", type_=Instant))
     .order_by(turns.c.ready_at)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(skip_locked=True)
@@ -459,7 +469,7 @@ def undecided(connection: Connection, account_id: int) -> int:
             select(func.count())
             .select_from(turns)
             .join(groups, turns.c.group_id == groups.c.id)
-            .where(turns.c.state != "done", groups.c.account_id == account_id)
+            .where(_NOT_DONE, groups.c.account_id == account_id)
         )
         or 0
     )
@@ -519,7 +529,7 @@ def give_back(connection: Connection, owner: str, turn_id: int, again_at: dateti
 
 def holders(connection: Connection) -> set[str]:
     """Who holds claimed turns at present."""
-    claimed = select(turns.c.lease_owner).where(turns.c.state != "done", turns.c.state == "claimed")
+    claimed = select(turns.c.lease_owner).where(_NOT_DONE, turns.c.state == "claimed")
     return set(connection.scalars(claimed.distinct()))
 
 
@@ -527,7 +537,7 @@ def relieve(connection: Connection, owner: str, now: datetime) -> int:
     """Make claimable at once what `owner`, who is dead, had claimed; returns how many turns."""
     return connection.execute(
         update(turns)
-        .where(turns.c.state != "done", turns.c.state == "claimed", turns.c.lease_owner == owner)
+        .where(_NOT_DONE, turns.c.state == "claimed", turns.c.lease_owner == owner)
         .values(ready_at=now)
     ).rowcount
 

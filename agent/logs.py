@@ -30,7 +30,9 @@ def set_up(level: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
+        structlog.stdlib.ProcessorFormatter(
+            processor=renderer, foreign_pre_chain=[*shared, structlog.processors.format_exc_info]
+        )
     )
     root = logging.getLogger()
     root.handlers = [handler]

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     Connection,
     ForeignKey,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    literal_column,
     select,
     update,
 )
@@ -33,7 +35,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from agent.database import Instant, metadata
 from agent.directory import accounts, groups
 from agent.errors import UsageError
-from agent.inbox import fingerprint, messages
+from agent.inbox import fingerprint, is_own, messages
 from agent.messages import (
     Content,
     Mention,
@@ -61,6 +63,7 @@ deliveries = Table(
     Column("state", String, nullable=False),
     Column("not_before", Instant, nullable=False),
     Column("expires_at", Instant),
+    Column("keeps_hours", Boolean, nullable=False, default=False),  # waits while members sleep
     Column("attempts", Integer, nullable=False, default=0),
     Column("lease_owner", String, nullable=False, default=""),
     Column("sending_at", Instant),
@@ -73,8 +76,11 @@ deliveries = Table(
     Column("ticket_id", Integer, index=True),
     Column("occurrence_id", Integer, index=True),
 )
-_PENDING = deliveries.c.state == "pending"
-_UNSETTLED = deliveries.c.state.in_(("sending", "ambiguous"))
+# States stand in queries as they are: with a bound parameter SQLite uses no partial index.
+_PENDING = deliveries.c.state == literal_column("'pending'")
+_SENDING = deliveries.c.state == literal_column("'sending'")
+_UNSETTLED = deliveries.c.state.in_([literal_column("'sending'"), literal_column("'ambiguous'")])
+_NOT_SENT = deliveries.c.state != literal_column("'sent'")
 Index(
     "deliveries_pending",
     deliveries.c.account_id,
@@ -82,6 +88,27 @@ Index(
     deliveries.c.id,
     sqlite_where=_PENDING,
     postgresql_where=_PENDING,
+)
+Index(
+    "deliveries_pending_in_group",
+    deliveries.c.group_id,
+    deliveries.c.id,
+    sqlite_where=_PENDING,
+    postgresql_where=_PENDING,
+)
+Index(
+    "deliveries_expiring",
+    deliveries.c.account_id,
+    deliveries.c.expires_at,
+    sqlite_where=_PENDING,
+    postgresql_where=_PENDING,
+)
+Index(
+    "deliveries_not_sent",
+    deliveries.c.state,
+    deliveries.c.id,
+    sqlite_where=_NOT_SENT,
+    postgresql_where=_NOT_SENT,
 )
 Index(
     "deliveries_unsettled",
@@ -116,6 +143,7 @@ class Delivery:
     quote: Quote | None = None
     not_before: datetime | None = None
     expires_at: datetime | None = None
+    keeps_hours: bool = False
     turn_id: int | None = None
     ticket_id: int | None = None
     occurrence_id: int | None = None
@@ -165,6 +193,7 @@ def _row(delivery: Delivery, now: datetime) -> dict[str, Any]:
         "state": "pending",
         "not_before": delivery.not_before or now,
         "expires_at": delivery.expires_at,
+        "keeps_hours": delivery.keeps_hours,
         "attempts": 0,
         "lease_owner": "",
         "external_id": "",
@@ -190,7 +219,11 @@ def _sent_fingerprint(content: Content, mentions: tuple[Mention, ...]) -> str:
 
 _earlier = deliveries.alias("earlier")
 _HEAD = (
-    select(deliveries, groups.c.external_id.label("group_external_id"))
+    select(
+        deliveries,
+        groups.c.external_id.label("group_external_id"),
+        groups.c.time_zone.label("group_time_zone"),
+    )
     .join(groups, deliveries.c.group_id == groups.c.id)
     .where(
         deliveries.c.account_id == bindparam("account"),
@@ -202,7 +235,7 @@ _HEAD = (
         .where(
             _earlier.c.group_id == deliveries.c.group_id,
             _earlier.c.id < deliveries.c.id,
-            _earlier.c.state == "pending",
+            _earlier.c.state == literal_column("'pending'"),
             _earlier.c.priority <= deliveries.c.priority,
             # Not connected is no attempt, but leaves its error.
             (_earlier.c.attempts > 0) | (_earlier.c.error != ""),
@@ -242,23 +275,30 @@ def claim(
     *,
     busy: Collection[int] = (),
     ready_at: Callable[[int], datetime] | None = None,
+    quiet_until: Callable[[str], datetime | None] | None = None,
     limit: int = 16,
 ) -> Claim:
     """Mark up to `limit` deliveries `sending`, one per group, in order.
 
     Leaves out the groups in `busy` and those whose pace, `ready_at(group_id)`, is not there yet.
+    What keeps hours is put off to `quiet_until(time zone)`, where that is not None.
     """
     connection.execute(_EXPIRE, {"account": account_id, "now": now})
     head = connection.execute(
         _HEAD, {"account": account_id, "now": now, "busy": list(busy), "scan": max(limit * 4, 32)}
     ).all()
+    head = _awake(connection, head, quiet_until)
     first_of_group: dict[int, Any] = {}
-    doubted = _doubted(connection, account_id) if head else frozenset()
     for row in head:
-        # While a send is in doubt its words must not be sent again, or the echo of the second
-        # would pass for the first one's.
-        if (row.group_id, row.fingerprint) not in doubted:
-            first_of_group.setdefault(row.group_id, row)
+        first_of_group.setdefault(row.group_id, row)
+    # While a send is in doubt its words must not be sent again, or the echo of the second would
+    # pass for the first one's; what follows in that group waits as well, to keep the order.
+    doubted = _doubted(connection, account_id) if head else frozenset()
+    first_of_group = {
+        group_id: row
+        for group_id, row in first_of_group.items()
+        if (group_id, row.fingerprint) not in doubted
+    }
     waits = {group_id: ready_at(group_id) if ready_at else now for group_id in first_of_group}
     chosen = [row for row in first_of_group.values() if waits[row.group_id] <= now][:limit]
     if not chosen:
@@ -271,14 +311,32 @@ def claim(
     return Claim(deliveries=tuple(_claimed(row) for row in chosen if row.id in marked))
 
 
+def _awake(
+    connection: Connection,
+    head: Sequence[Any],
+    quiet_until: Callable[[str], datetime | None] | None,
+) -> list[Any]:
+    """Those of `head` that may go out at this hour; the others are put off to the end of it."""
+    awake = []
+    for row in head:
+        until = quiet_until(row.group_time_zone) if quiet_until and row.keeps_hours else None
+        if until is None:
+            awake.append(row)
+            continue
+        connection.execute(
+            update(deliveries).where(deliveries.c.id == row.id).values(not_before=until)
+        )
+    return awake
+
+
 def _doubted(connection: Connection, account_id: int) -> frozenset[tuple[int, str]]:
     """Groups and words of sends that are under way or broke half-way."""
-    rows = connection.execute(_SENDING, {"account": account_id})
+    rows = connection.execute(_UNDER_WAY, {"account": account_id})
     return frozenset((row.group_id, row.fingerprint) for row in rows)
 
 
-_SENDING = select(deliveries.c.group_id, deliveries.c.fingerprint).where(
-    deliveries.c.account_id == bindparam("account"), _UNSETTLED, deliveries.c.state == "sending"
+_UNDER_WAY = select(deliveries.c.group_id, deliveries.c.fingerprint).where(
+    deliveries.c.account_id == bindparam("account"), _UNSETTLED, _SENDING
 )
 _EXPIRE = update(deliveries).where(
     deliveries.c.account_id == bindparam("account"),
@@ -421,11 +479,14 @@ def _resembling(connection: Connection, echo: Any) -> int | None:
 
 
 def unsettled(connection: Connection, account_id: int) -> list[int]:
-    """The account's deliveries that are marked `sending`."""
-    query = select(deliveries.c.id).where(
-        deliveries.c.account_id == account_id, _UNSETTLED, deliveries.c.state == "sending"
+    """Deliveries that are marked as under way."""
+    return list(
+        connection.scalars(
+            select(deliveries.c.id)
+            .where(deliveries.c.account_id == account_id, _UNSETTLED, _SENDING)
+            .order_by(deliveries.c.id)
+        )
     )
-    return list(connection.scalars(query.order_by(deliveries.c.id)))
 
 
 def reconcile(connection: Connection, delivery_id: int, now: datetime) -> bool:
@@ -435,16 +496,16 @@ def reconcile(connection: Connection, delivery_id: int, now: datetime) -> bool:
     ).one_or_none()
     if row is None:
         return False
-    taken = select(deliveries.c.echo_id).where(deliveries.c.echo_id.is_not(None))
+    taken = select(_earlier.c.id).where(_earlier.c.echo_id == messages.c.id).exists()
     echo = connection.execute(
         select(messages.c.id, messages.c.external_id)
         .where(
             messages.c.account_id == row.account_id,
             messages.c.group_id == row.group_id,
-            messages.c.from_self,
+            is_own,
             messages.c.fingerprint == row.fingerprint,
             messages.c.sent_at >= row.sending_at - _CLOCK_SKEW,
-            messages.c.id.not_in(taken),
+            ~taken,
         )
         .order_by(messages.c.id)
         .limit(1)
@@ -507,8 +568,10 @@ def cancel_occurrence(connection: Connection, occurrence_id: int) -> int:
 
 
 def counts(connection: Connection) -> dict[str, int]:
-    """How many deliveries are in each state."""
-    rows = connection.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state))
+    """How many deliveries are in each state; those that were simply sent are not counted."""
+    rows = connection.execute(
+        select(deliveries.c.state, func.count()).where(_NOT_SENT).group_by(deliveries.c.state)
+    )
     return {row[0]: row[1] for row in rows}
 
 
@@ -518,6 +581,7 @@ def unsent(connection: Connection, account_id: int) -> int:
         connection.scalar(
             select(func.count()).where(
                 deliveries.c.account_id == account_id,
+                _NOT_SENT,
                 deliveries.c.state.in_(("pending", "sending")),
             )
         )
@@ -539,12 +603,13 @@ def sent_lately(
 
 def by_state(connection: Connection, states: Sequence[str], limit: int = 200) -> list[Any]:
     """Rows with their group's and account's names, newest first."""
+    stuck = () if "sent" in states else (_NOT_SENT,)
     return list(
         connection.execute(
             select(deliveries, groups.c.name.label("group_name"), accounts.c.name.label("account"))
             .join(groups, deliveries.c.group_id == groups.c.id)
             .join(accounts, deliveries.c.account_id == accounts.c.id)
-            .where(deliveries.c.state.in_(states))
+            .where(deliveries.c.state.in_(states), *stuck)
             .order_by(deliveries.c.id.desc())
             .limit(limit)
         )

@@ -131,13 +131,7 @@ class Promotions:
         self._planned_on = now
 
     def _folder_changed(self) -> bool:
-        seen = tuple(
-            sorted(
-                (str(path), path.stat().st_mtime_ns, path.stat().st_size)
-                for path in self._folder.rglob("*")
-                if path.is_file()
-            )
-        )
+        seen = tuple(sorted(_stamp(path) for path in self._folder.rglob("*")))
         changed, self._seen = seen != self._seen, seen
         return changed
 
@@ -174,6 +168,10 @@ class Promotions:
             for group in groups.values()
             if self._may_post(group)
         ]
+        if self._asleep_past_its_grace(occurrence, targets, groups, now):
+            store.miss(connection, occurrence.id, self._owner, now)
+            log.warning("offer missed: quiet hours outlast its grace", offer=occurrence.offer_id)
+            return 0
         # Who posts by hand in quiet hours was told so and meant it.
         hours = None if occurrence.manual else self._quiet_hours
         count = dispatching.dispatch(
@@ -193,6 +191,23 @@ class Promotions:
             deliveries=count,
         )
         return count
+
+    def _asleep_past_its_grace(
+        self,
+        occurrence: offers.Occurrence,
+        targets: Sequence[dispatching.Target],
+        groups: dict[int, GroupInfo],
+        now: datetime,
+    ) -> bool:
+        """Whether quiet hours keep the offer from every group until it is too late."""
+        reached = dispatching.audience_of(occurrence.offer.audience, targets)
+        if occurrence.manual or not reached:
+            return False
+        ends = (
+            quiet_until(self._quiet_hours, self._zone_of(groups[target.group_id]), now)
+            for target in reached
+        )
+        return all(end is not None and end > occurrence.expires_at for end in ends)
 
     def _enqueue(
         self,
@@ -215,6 +230,7 @@ class Promotions:
                     content=_content(posting.content),
                     not_before=quiet_until(hours, self._zone_of(groups[posting.group_id]), now),
                     expires_at=posting.expires_at,
+                    keeps_hours=hours is not None,
                     occurrence_id=posting.occurrence_id,
                 )
                 for posting in postings
@@ -246,6 +262,9 @@ class Promotions:
         unless they are meant.
         """
         now = self._now()
+        if store.find_offer(connection, offer_id) is None:
+            known = ", ".join(listed.offer.id for listed in store.list_offers(connection, now))
+            raise UsageError(f"there is no offer {offer_id!r}; there are: {known or 'none'}")
         until = quiet_until(self._quiet_hours, ZoneInfo(self._zone), now)
         if until is not None and not in_quiet_hours:
             raise UsageError(
@@ -254,11 +273,6 @@ class Promotions:
             )
         try:
             added = store.add_occurrence(connection, offer_id, now, now)
-        except KeyError:
-            known = ", ".join(listed.offer.id for listed in store.list_offers(connection, now))
-            raise UsageError(
-                f"there is no offer {offer_id!r}; there are: {known or 'none'}"
-            ) from None
         except store.NotValidThen as error:
             raise UsageError(str(error)) from error
         if added:
@@ -293,6 +307,15 @@ def _content(content: offered.Content) -> Content:
                 description=content.description,
                 thumbnail=content.thumbnail,
             )
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    """Changes when the file is written; a file may vanish between being listed and looked at."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return str(path), 0, 0
+    return str(path), stat.st_mtime_ns, stat.st_size
 
 
 def _problems(loaded: offers.Loaded) -> list[Finding]:

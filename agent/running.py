@@ -17,7 +17,6 @@ from agent import bootstrap
 from agent.config import Settings
 from agent.errors import UsageError
 from agent.events import AccountStatus, Connection
-from agent.timekeeping import ShiftedClock
 
 if TYPE_CHECKING:
     from agent.bootstrap import Application
@@ -33,7 +32,7 @@ def run(settings: Settings, *, port: int | None, worker: bool, say: Callable[[st
 async def _community(
     settings: Settings, *, port: int | None, worker: bool, say: Callable[[str], None]
 ) -> None:
-    application = bootstrap.build(settings, clock=ShiftedClock(), attach=not worker)
+    application = bootstrap.build(settings, attach=not worker)
     application.worker.status_listeners.append(partial(_tell_owner, say))
     try:
         await application.worker.acquire()
@@ -124,7 +123,8 @@ def chat(settings: Settings, *, group: str | None, member: str | None) -> None:
         raise UsageError(f"there is no group {group!r}; there are: {', '.join(names)}")
 
     async def talk() -> None:
-        application = bootstrap.build(settings, clock=ShiftedClock())
+        database = bootstrap.open_embedded_database(settings)
+        application = bootstrap.build(settings, database=database)
         try:
             terminal = Terminal(bootstrap.simulator(application, "terminal"), group, member)
             await _together(application.run(), terminal.run())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -30,7 +31,12 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _POLL_SECONDS = 1.0  # how soon another process's deliveries are seen
+_LAST_TRIES = 2  # to write what became of a send, once the process is being stopped
 _BACK_OFF_SECONDS = (2, 5, 15, 60, 300, 900)
+
+
+def _never_quiet(_zone: str, _at: datetime) -> datetime | None:
+    return None
 
 
 class Sender:
@@ -48,6 +54,7 @@ class Sender:
         feed: Feed,
         send_timeout_seconds: float,
         reconcile_seconds: float,
+        quiet_until: Callable[[str, datetime], datetime | None] = _never_quiet,
         concurrency: int = 16,
     ) -> None:
         self._database = database
@@ -59,9 +66,12 @@ class Sender:
         self._feed = feed
         self._send_timeout = send_timeout_seconds
         self._reconcile_seconds = reconcile_seconds
+        self._quiet_until = quiet_until
         self._concurrency = concurrency if pacer.limits.unlimited else 1
         self._busy: dict[int, asyncio.Task[None]] = {}
+        self._in_hand: set[int] = set()  # deliveries under way or in doubt
         self._doubts: set[asyncio.Task[None]] = set()
+        self._stopping = False
         self.queued = Signal()
         self.online = asyncio.Event()
 
@@ -71,9 +81,7 @@ class Sender:
         self._pacer.resume(
             await self._database.read(lambda c: outbox.sent_lately(c, self._account_id, since))
         )
-        # No send of ours is under way yet, so whatever is marked as such was left half-way.
-        left = await self._database.read(lambda c: outbox.unsettled(c, self._account_id))
-        self._watch(asyncio.create_task(self._clear_up(left)))
+        await self._look_for_lost()
         try:
             while True:
                 await self.online.wait()
@@ -82,6 +90,9 @@ class Sender:
                 except StorageUnavailable as error:
                     log.error("outbox waits", error=str(error))
                     await asyncio.sleep(_POLL_SECONDS)
+                    # The claim may have been written although its answer was lost.
+                    with suppress(StorageUnavailable):
+                        await self._look_for_lost()
         finally:
             await self._finish()
 
@@ -100,6 +111,7 @@ class Sender:
                         now=now,
                         busy=tuple(self._busy),
                         ready_at=lambda group_id: self._pacer.ready_at(group_id, now),
+                        quiet_until=lambda zone: self._quiet_until(zone, now),
                         limit=free,
                     )
                 )
@@ -121,11 +133,21 @@ class Sender:
         for delivery in deliveries:
             task = asyncio.create_task(self._send(delivery))
             self._busy[delivery.group_id] = task
+            self._in_hand.add(delivery.id)
             task.add_done_callback(partial(self._sent, delivery.group_id))
 
     def _sent(self, group_id: int, _task: asyncio.Task[None]) -> None:
         self._busy.pop(group_id, None)
         self.queued.set()
+
+    async def _look_for_lost(self) -> None:
+        """Take up what is marked as under way and is not: left by an earlier run, or by a claim
+        whose answer was lost."""
+        marked = await self._database.read(lambda c: outbox.unsettled(c, self._account_id))
+        lost = [delivery_id for delivery_id in marked if delivery_id not in self._in_hand]
+        self._in_hand.update(lost)
+        if lost:
+            self._watch(asyncio.create_task(self._clear_up(lost)))
 
     async def _send(self, delivery: ClaimedDelivery) -> None:
         """Send one delivery and settle its row; whatever happens, the row says what is known."""
@@ -148,6 +170,7 @@ class Sender:
             await self._settle(
                 partial(outbox.mark_failed, delivery_id=delivery.id, error=str(error))
             )
+            self._in_hand.discard(delivery.id)
         except Exception:
             log.exception("send failed in an unknown way", delivery=delivery.id)
             self._doubt(delivery.id, self._reconcile_seconds)
@@ -160,6 +183,7 @@ class Sender:
                     now=self._now(),
                 )
             )
+            self._in_hand.discard(delivery.id)
         self._feed.publish(f"group:{delivery.group_id}")
 
     async def _put_back(
@@ -175,14 +199,22 @@ class Sender:
                 count=count,
             )
         )
+        self._in_hand.discard(delivery.id)
 
     async def _settle(self, work: Callable[..., T]) -> T:
-        """Write what became of a send; the network already knows, so try until it is written."""
+        """Write what became of a send; the network already knows, so try until it is written.
+
+        A process that is being stopped gives up after a few tries: the next one clears it up.
+        """
+        tries_left = _LAST_TRIES
         while True:
             try:
                 return await self._database.write(work)
             except StorageUnavailable as error:
                 log.error("outbox waits to settle", error=str(error))
+                tries_left -= self._stopping
+                if tries_left < 0:
+                    raise
                 await asyncio.sleep(_POLL_SECONDS)
 
     # -- doubts ---------------------------------------------------------------------
@@ -195,7 +227,7 @@ class Sender:
         task.add_done_callback(self._doubts.discard)
 
     async def _clear_up(self, left: Sequence[int]) -> None:
-        """Settle what an earlier run left half-sent: by its echo, or as ambiguous."""
+        """Settle what was left half-sent: by its echo, or as ambiguous."""
         unclear = [
             delivery_id
             for delivery_id in left
@@ -223,8 +255,10 @@ class Sender:
                 delivery=delivery_id,
             )
             self._feed.publish("deliveries")
+        self._in_hand.discard(delivery_id)
 
     async def _finish(self) -> None:
+        self._stopping = True
         for task in self._doubts:
             task.cancel()
         if self._busy:

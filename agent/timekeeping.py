@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 
@@ -22,8 +23,13 @@ class SystemClock:
 class ShiftedClock:
     """The machine's clock plus an offset that only grows; the simulator's "jump to next offer"."""
 
-    def __init__(self, offset: timedelta = timedelta(0)) -> None:
-        self.offset = offset
+    def __init__(self, kept_in: Path | None = None) -> None:
+        """`kept_in`: a file that carries the offset over a restart and to other commands; what
+        has happened must not lie in the future again."""
+        self._kept_in = kept_in
+        self.offset = timedelta(0)
+        if kept_in is not None and kept_in.exists():
+            self.offset = timedelta(seconds=float(kept_in.read_text("utf-8")))
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.offset
@@ -31,6 +37,8 @@ class ShiftedClock:
     def advance_to(self, instant: datetime) -> timedelta:
         """Move the present to `instant` if that lies ahead; returns the new offset."""
         self.offset += max(instant - self.now(), timedelta(0))
+        if self._kept_in is not None:
+            self._kept_in.write_text(str(self.offset.total_seconds()), "utf-8")
         return self.offset
 
 

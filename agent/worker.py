@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -34,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 _POLL_SECONDS = 1.0  # how soon the work of other processes is seen
 _LEASE_SECONDS = 20.0
+_LAST_SECONDS = 10.0  # for answers under way, once the process is being stopped
 _TICK_SECONDS = 2.0  # also how soon an edited offer file is seen
 _RELIEF_SECONDS = 3.0
 
@@ -126,11 +128,15 @@ class Worker:
                 self._ticker.start()
         finally:
             await self._ticker.stop()
-            await self.responder.finish()
-            for line in self.lines:
-                await self.database.write(
-                    partial(leases.release, account_id=line.account_id, owner=self.owner)
-                )
+            # What is not finished by then is taken up by the next process.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_SECONDS):
+                    await self.responder.finish()
+            with suppress(StorageUnavailable):
+                for line in self.lines:
+                    await self.database.write(
+                        partial(leases.release, account_id=line.account_id, owner=self.owner)
+                    )
 
     async def _keep(self, loop: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         """Run a loop again whenever it breaks; a fault in one never stops the others."""

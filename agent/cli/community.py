@@ -21,7 +21,9 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    port: Annotated[int | None, typer.Option(help="Instead of web.port; 0: any free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Instead of web.port; 0: any free one.")
+    ] = None,
     worker: Annotated[
         bool,
         typer.Option("--worker", help="Attach no account and serve no page; share the work."),
@@ -30,7 +32,7 @@ def run(
     """Run the community: accounts, answers, tickets, offers and the page."""
     from agent import running
 
-    settings = opening.load_settings(context)
+    settings = opening.load_settings(context, quiet=False)
     running.run(settings, port=port, worker=worker, say=opening.say)
 
 

@@ -10,8 +10,9 @@ from agent.cli import opening
 from agent.cli.opening import AsJson
 
 if TYPE_CHECKING:
-    from agent.config import Settings
+    from agent.config import Group, Settings
     from agent.database import Database
+    from agent.gate import Decision, GoOn
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,19 +38,63 @@ def ask(
 def _decision(
     settings: Settings, database: Database, question: str, group_name: str | None
 ) -> dict[str, Any]:
+    """What the agent would do if a member of the group addressed this to it now."""
+    from agent.errors import UsageError
+    from agent.gate import Decision
+
+    groups = {group.name: group for group in settings.groups}
+    if group_name is not None and group_name not in groups:
+        raise UsageError(f"there is no group {group_name!r}; there are: {', '.join(groups)}")
+    group = groups.get(group_name or next(iter(groups), ""))
+    judged = _judged(settings, group, question)
+    shown: dict[str, Any] = {"question": question, "group": group.name if group else ""}
+    if isinstance(judged, Decision):
+        replies = {"greeting": settings.texts.greeting, "identity": settings.texts.identity}
+        reply = replies.get(judged.reason.value)
+        return shown | {
+            "decision": judged.outcome.value,
+            "reason": judged.reason.value,
+            "why": "",
+            "confidence": None,
+            "answer": reply and reply.replace("{bot}", settings.channels[0].bot_name),
+            "written_by_model": False,
+            "cited": [],
+            "passages": [],
+            "model": None,
+        }
+    return shown | _answered(settings, database, group, judged.question)
+
+
+def _judged(settings: Settings, group: Group | None, question: str) -> Decision | GoOn:
+    from datetime import UTC, datetime
+
+    from agent import bootstrap
+    from agent.config import Policy
+    from agent.gate import Bot, Said, Turn, judge
+    from agent.messages import Text
+
+    now = datetime.now(UTC)
+    policy = settings.policies.get(group.policy if group else "default") or Policy()
+    said = Said(content=Text(text=question), sent_at=now, addressed=True)
+    return judge(
+        Turn(sender_id="", sender_name="", messages=(said,)),
+        bootstrap.rules_of(policy),
+        Bot(self_id="", names=settings.channels[0].names),
+        now,
+    )
+
+
+def _answered(
+    settings: Settings, database: Database, group: Group | None, question: str
+) -> dict[str, Any]:
     import asyncio
     from dataclasses import asdict
 
     from agent import bootstrap
-    from agent.errors import UsageError
     from agent.timekeeping import SystemClock
     from knowledge.answering import Answer, Question
     from knowledge.index import SearchScope
 
-    groups = {group.name: group for group in settings.groups}
-    name = group_name or next(iter(groups), "")
-    if group_name is not None and group_name not in groups:
-        raise UsageError(f"there is no group {group_name!r}; there are: {', '.join(groups)}")
     clock = SystemClock()
     knowledge = bootstrap.open_knowledge(settings, database, clock)
     try:
@@ -58,18 +103,16 @@ def _decision(
         asked = Question(
             text=question,
             scope=SearchScope(
-                group=name, tags=groups[name].tags if name in groups else frozenset()
+                group=group.name if group else "", tags=group.tags if group else frozenset()
             ),
             now=clock.now(),
-            language=groups[name].language if name in groups else "zh",
+            language=group.language if group else "zh",
         )
         outcome = asyncio.run(knowledge.answer(asked))
     finally:
         knowledge.close()
     answered = isinstance(outcome, Answer)
     return {
-        "question": question,
-        "group": name,
         "decision": "answered" if answered else "escalated",
         "reason": "from_knowledge" if isinstance(outcome, Answer) else outcome.reason.value,
         "why": "" if isinstance(outcome, Answer) else outcome.detail,
@@ -89,11 +132,13 @@ def _print_decision(shown: dict[str, Any]) -> None:
 
     console = opening.console()
     colour = "green" if shown["decision"] == "answered" else "yellow"
-    head = Text(
-        f"{shown['decision']} · {shown['reason']} · {shown['confidence']:.2f}", style=colour
-    )
-    body = shown["answer"] or shown["why"] or "a ticket for the operators"
+    confidence = "" if shown["confidence"] is None else f" · {shown['confidence']:.2f}"
+    head = Text(f"{shown['decision']} · {shown['reason']}{confidence}", style=colour)
+    otherwise = "nothing is said" if shown["decision"] == "silent" else "a ticket for the operators"
+    body = shown["answer"] or shown["why"] or otherwise
     console.print(Panel(Text(body), title=head, title_align="left"))
+    if not shown["passages"]:
+        return
     table = Table("score", "words", "nearness", "source", "entry", box=None)
     for passage in shown["passages"]:
         dense = passage["dense"]

@@ -60,9 +60,9 @@ def dismiss(context: typer.Context, delivery: Id) -> None:
 
 
 def _settle(context: typer.Context, delivery: int, verdict: str) -> None:
-    from agent import outbox
-    from agent.timekeeping import SystemClock
+    from agent import bootstrap, outbox
 
-    with opening.opened(context) as (_, database), database.transaction() as connection:
-        outbox.settle_by_hand(connection, delivery, verdict, SystemClock().now())
+    with opening.opened(context) as (settings, database), database.transaction() as connection:
+        now = bootstrap.open_clock(settings).now()
+        outbox.settle_by_hand(connection, delivery, verdict, now)
     typer.echo(f"delivery {delivery}: {verdict}")

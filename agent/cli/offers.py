@@ -19,10 +19,10 @@ app = typer.Typer(help="Scheduled offers.", no_args_is_help=True)
 
 def _promotions(settings: Settings, database: Database) -> Promotions:
     from agent import bootstrap
-    from agent.timekeeping import SystemClock
 
     directory = bootstrap.open_directory(settings)
-    promotions = bootstrap.open_promotions(settings, database, directory, SystemClock())
+    clock = bootstrap.open_clock(settings)
+    promotions = bootstrap.open_promotions(settings, database, directory, clock)
     promotions.sync()
     return promotions
 
@@ -30,14 +30,14 @@ def _promotions(settings: Settings, database: Database) -> Promotions:
 @app.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """Every offer with its next moment, and what is wrong in the folder."""
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    from agent.timekeeping import SystemClock
+    from agent import bootstrap
     from schedules import store
 
-    now = SystemClock().now()
     with opening.opened(context) as (settings, database):
+        now = bootstrap.open_clock(settings).now()
         promotions = _promotions(settings, database)
         with database.reading() as connection:
             listed = store.list_offers(connection, now)
@@ -57,7 +57,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
         )
         return
     console = opening.console()
-    table = Table("offer", "title", "next", "messages", "file", box=None)
+    table = Table(Column("offer", no_wrap=True), "title", "next", "messages", "file", box=None)
     for one in listed:
         next_at = one.next_due_at or one.offer.next_occurrence(now)
         due = "held: its file is broken" if one.held else opening.local(next_at, settings)
@@ -85,11 +85,11 @@ def due(
     from rich.table import Table
     from rich.text import Text
 
-    from agent.timekeeping import SystemClock
+    from agent import bootstrap
     from schedules import store
 
-    now = SystemClock().now()
     with opening.opened(context) as (settings, database):
+        now = bootstrap.open_clock(settings).now()
         _promotions(settings, database)
         with database.reading() as connection:
             found = store.list_occurrences(

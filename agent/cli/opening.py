@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
-def load_settings(context: typer.Context) -> Settings:
-    """Settings of the --config option; logging set up as they say."""
+def load_settings(context: typer.Context, *, quiet: bool = True) -> Settings:
+    """Settings of the --config option. `quiet`: log errors only, whatever they say."""
     from agent import config, logs
 
     path: Path = context.obj
     settings = config.load(path)
-    logs.set_up(settings.log_level)
+    logs.set_up("error" if quiet else settings.log_level)
     return settings
 
 

@@ -69,12 +69,11 @@ def reply(
     learn: Annotated[bool, typer.Option(help="Also make it knowledge.")] = False,
 ) -> None:
     """Answer everybody who asked; the running process sends it."""
-    from agent import tickets
+    from agent import bootstrap, tickets
     from agent.knowledge_base import learn as add
-    from agent.timekeeping import SystemClock
 
-    now = SystemClock().now()
-    with opening.opened(context) as (_, database), database.transaction() as connection:
+    with opening.opened(context) as (settings, database), database.transaction() as connection:
+        now = bootstrap.open_clock(settings).now()
         groups = tickets.reply(connection, number, text, by=by, now=now)
         if learn:
             tickets.learn(connection, number, by=by, now=now, add=add)
@@ -84,9 +83,8 @@ def reply(
 @app.command()
 def close(context: typer.Context, number: Number, by: By = "cli") -> None:
     """Close a ticket without a reply, or after one."""
-    from agent import tickets
-    from agent.timekeeping import SystemClock
+    from agent import bootstrap, tickets
 
-    with opening.opened(context) as (_, database), database.transaction() as connection:
-        tickets.close(connection, number, by=by, now=SystemClock().now())
+    with opening.opened(context) as (settings, database), database.transaction() as connection:
+        tickets.close(connection, number, by=by, now=bootstrap.open_clock(settings).now())
     typer.echo(f"#{number} closed")
