@@ -81,6 +81,8 @@ _PENDING = deliveries.c.state == literal_column("'pending'")
 _SENDING = deliveries.c.state == literal_column("'sending'")
 _UNSETTLED = deliveries.c.state.in_([literal_column("'sending'"), literal_column("'ambiguous'")])
 _NOT_SENT = deliveries.c.state != literal_column("'sent'")
+# Written so that no database looks for it by the index of echoes: nearly all have none.
+_NO_ECHO = func.coalesce(deliveries.c.echo_id, 0) == 0
 Index(
     "deliveries_pending",
     deliveries.c.account_id,
@@ -451,7 +453,7 @@ def _named_by(connection: Connection, echo: Any) -> int | None:
         select(deliveries.c.id).where(
             deliveries.c.account_id == echo.account_id,
             deliveries.c.external_id == echo.external_id,
-            deliveries.c.echo_id.is_(None),
+            _NO_ECHO,
         )
     )
 
@@ -471,7 +473,7 @@ def _resembling(connection: Connection, echo: Any) -> int | None:
             deliveries.c.fingerprint == echo.fingerprint,
             deliveries.c.state.in_(("sending", "ambiguous", "sent")),
             deliveries.c.external_id == "",
-            deliveries.c.echo_id.is_(None),
+            _NO_ECHO,
         )
         .order_by(surest, deliveries.c.id)
         .limit(1)
