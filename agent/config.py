@@ -492,9 +492,9 @@ def _cross_check(settings: Settings) -> list[Finding]:
                     _names(list(settings.policies)),
                 )
             )
-        account = group.account or (accounts[0] if accounts else "")
-        by_id = bool(group.id) and account in on_networks
-        key = (account, "id", group.id) if by_id else (account, "name", group.name)
+        owner = group.account or (accounts[0] if accounts else "")
+        by_id = bool(group.id) and owner in on_networks
+        key = (owner, "id", group.id) if by_id else (owner, "name", group.name)
         if key in seen:
             place = f"{where}.id" if by_id else f"{where}.name"
             faults.append(_fault(place, f"{key[-1]!r} is listed twice", "remove one"))

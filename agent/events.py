@@ -32,6 +32,19 @@ class AccountStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupsListed:
+    """Every group this account is in: once online, and before the first of them is seen.
+
+    An empty list says nothing: a network may not have loaded its groups yet.
+    """
+
+    channel: str
+    account: str
+    group_ids: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class GroupSeen:
     """A group this account is in: on login, on a rename, on joining. The whole truth about it."""
 
@@ -46,6 +59,8 @@ class GroupSeen:
 
 @dataclass(frozen=True, kw_only=True)
 class MemberSeen:
+    """`name` is the person's own, empty where it could not be read."""
+
     external_id: str
     name: str
     alias: str = ""  # the name shown in this group, where it differs
@@ -71,4 +86,4 @@ class MembersLeft:
     remover_id: str = ""
 
 
-Event = InboundMessage | AccountStatus | GroupSeen | MembersJoined | MembersLeft
+Event = InboundMessage | AccountStatus | GroupsListed | GroupSeen | MembersJoined | MembersLeft

@@ -89,7 +89,8 @@ class InboundMessage:
     `group_id`, `sender_id`, `mentions` are the network's own ids: they may change
     after a new login, so names come along. `mentions_bot` is the network's word,
     which misses mentions by the bot's alias in a group. An empty `group_id` is a
-    direct message.
+    direct message. `sender_name` is the person's own, `sender_alias` the name shown in
+    the group where it differs.
     """
 
     channel: str
@@ -101,6 +102,7 @@ class InboundMessage:
     sender_name: str
     content: Content
     sent_at: datetime
+    sender_alias: str = ""
     mentions: tuple[str, ...] = ()
     mentions_bot: bool = False
     quote: Quote | None = None

@@ -23,6 +23,8 @@ def upgrade() -> None:
         sa.Column("changed_at", sa.BigInteger(), nullable=True),
         sa.Column("online_at", sa.BigInteger(), nullable=True),
         sa.Column("offline_at", sa.BigInteger(), nullable=True),
+        sa.Column("login_at", sa.BigInteger(), nullable=True),
+        sa.Column("ids_uncertain", sa.Boolean(), nullable=False),
         sa.Column("lease_owner", sa.String(), nullable=False),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
@@ -45,6 +47,7 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Integer(), nullable=False),
         sa.Column("external_id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
+        sa.Column("plan", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("language", sa.String(), nullable=False),
@@ -52,6 +55,8 @@ def upgrade() -> None:
         sa.Column("time_zone", sa.String(), nullable=False),
         sa.Column("owner", sa.String(), nullable=False),
         sa.Column("bot_alias", sa.String(), nullable=False),
+        sa.Column("present", sa.Boolean(), nullable=False),
+        sa.Column("lost_at", sa.BigInteger(), nullable=True),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"],
@@ -206,6 +211,14 @@ def upgrade() -> None:
     )
     op.create_index("messages_by_group", "messages", ["group_id", "id"], unique=False)
     op.create_index("messages_by_turn", "messages", ["turn_id"], unique=False)
+    op.create_index(
+        "messages_own",
+        "messages",
+        ["group_id", "fingerprint"],
+        unique=False,
+        sqlite_where=sa.text("fingerprint != ''"),
+        postgresql_where=sa.text("fingerprint != ''"),
+    )
     op.create_table(
         "ticket_askers",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -267,6 +280,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("not_before", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("keeps_hours", sa.Boolean(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("lease_owner", sa.String(), nullable=False),
         sa.Column("sending_at", sa.BigInteger(), nullable=True),
@@ -304,9 +318,33 @@ def upgrade() -> None:
     op.create_index("deliveries_by_sent", "deliveries", ["account_id", "sent_at"], unique=False)
     op.create_index("deliveries_by_turn", "deliveries", ["turn_id"], unique=False)
     op.create_index(
+        "deliveries_expiring",
+        "deliveries",
+        ["account_id", "expires_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
+        "deliveries_not_sent",
+        "deliveries",
+        ["state", "id"],
+        unique=False,
+        sqlite_where=sa.text("state != 'sent'"),
+        postgresql_where=sa.text("state != 'sent'"),
+    )
+    op.create_index(
         "deliveries_pending",
         "deliveries",
         ["account_id", "priority", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
+        "deliveries_pending_in_group",
+        "deliveries",
+        ["group_id", "id"],
         unique=False,
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
