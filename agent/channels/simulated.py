@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from agent.channels.base import Emit, Receipt
 from agent.errors import NotConnected, SendRejected
-from agent.events import AccountStatus, Connection, GroupSeen, MemberSeen
+from agent.events import AccountStatus, Connection, GroupSeen, GroupsListed, MemberSeen
 from agent.messages import (
     Content,
     Image,
@@ -68,6 +68,7 @@ class SimulatedChannel:
         """Show the groups, then stay online until cancelled."""
         try:
             await emit(self._status(Connection.online))
+            await emit(self._listed())
             for group in self._groups.values():
                 await emit(self._seen(group))
             self._emit = emit
@@ -132,6 +133,7 @@ class SimulatedChannel:
             group_name=self._groups[group_id].name,
             sender_id=speaker.external_id,
             sender_name=speaker.name,
+            sender_alias=speaker.alias,
             content=content,
             mentions=mentions,
             mentions_bot=self._bot.external_id in mentions,
@@ -157,6 +159,14 @@ class SimulatedChannel:
             at=self._now(),
             self_id=self._bot.external_id,
             self_name=self._bot.name,
+        )
+
+    def _listed(self) -> GroupsListed:
+        return GroupsListed(
+            channel=self.kind,
+            account=self.account,
+            group_ids=tuple(self._groups),
+            at=self._now(),
         )
 
     def _seen(self, group: SimulatedGroup) -> GroupSeen:

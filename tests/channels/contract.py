@@ -19,7 +19,15 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from agent.channels.base import AccountStatus, Channel, Connection, Event, GroupSeen, Receipt
+from agent.channels.base import (
+    AccountStatus,
+    Channel,
+    Connection,
+    Event,
+    GroupSeen,
+    GroupsListed,
+    Receipt,
+)
 from agent.errors import SendRejected, StorageUnavailable
 from agent.messages import (
     Content,
@@ -186,6 +194,20 @@ class ChannelContract:
         names = {m.external_id: m.alias or m.name for m in group.members}
         assert names[message.sender_id] == "张三"
         assert "李四" in names.values()
+
+    async def test_the_groups_are_listed_once_online_and_before_the_first_is_seen(
+        self, world: ChannelWorld
+    ) -> None:
+        heard = Heard()
+        async with running(world.channel, heard):
+            await world.ready()
+            await heard.until(GroupSeen)
+        first = next(n for n, event in enumerate(heard.events) if isinstance(event, GroupSeen))
+        status, listed = heard.events[first - 2 : first]
+        assert isinstance(status, AccountStatus)
+        assert status.connection is Connection.online
+        assert isinstance(listed, GroupsListed)
+        assert world.group_id in listed.group_ids
 
     async def test_the_account_is_online_before_anything_is_heard(
         self, world: ChannelWorld

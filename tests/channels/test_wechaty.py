@@ -38,6 +38,7 @@ from agent.channels.base import (
     Connection,
     Event,
     GroupSeen,
+    GroupsListed,
     MemberSeen,
     MembersJoined,
     MembersLeft,
@@ -281,6 +282,31 @@ class TestAttaching:
             message = await heard.message("还是我")
         assert (message.group_id, message.group_name) == ("999@chatroom", "护肤群")
         assert [g.group_id for g in heard.all(GroupSeen)][-1] == "999@chatroom"
+        assert [e.group_ids for e in heard.all(GroupsListed)] == [(ROOM,), ("999@chatroom",)]
+
+    async def test_messages_wait_for_the_list_of_groups(
+        self, gateway: FakeGateway, channel: WechatyChannel
+    ) -> None:
+        heard = Heard()
+        async with running(channel, heard):
+            async with gateway.holding("RoomList"):
+                await heard.status(Connection.online)
+                gateway.say(ROOM, "wxid_zhang", "早上好")
+                await eventually(lambda: {"RoomList", "MessagePayload"} <= set(gateway.calls))
+            await heard.message("早上好")
+        kinds = [type(e) for e in heard.events if not isinstance(e, AccountStatus)]
+        assert kinds == [GroupsListed, GroupSeen, InboundMessage]
+
+    async def test_a_list_that_fails_at_first_is_asked_for_again(
+        self, gateway: FakeGateway, channel: WechatyChannel
+    ) -> None:
+        gateway.fail("RoomList", *[GRPCError(Status.UNAVAILABLE, "not yet")] * 2)
+        heard = Heard()
+        async with running(channel, heard):
+            assert (await heard.until(GroupsListed)).group_ids == (ROOM,)
+            await heard.until(GroupSeen)
+        kinds = [type(e) for e in heard.events if isinstance(e, GroupsListed | GroupSeen)]
+        assert kinds == [GroupsListed, GroupSeen]
 
     @pytest.mark.parametrize("endpoint", ["", "gateway", "http://gateway:1", "host:port", ":80"])
     def test_an_endpoint_that_is_none_is_refused_at_once(
@@ -553,13 +579,14 @@ class TestMessages:
         gateway.say(ROOM, "wxid_zhang", "「雪肌：面霜」\n好用吗")
         assert (await heard.message("「雪肌：面霜」\n好用吗")).quote is None
 
-    async def test_the_name_shown_in_the_group_is_the_senders(
+    async def test_the_senders_own_name_and_the_one_shown_in_the_group_are_told(
         self, gateway: FakeGateway, heard: Heard
     ) -> None:
         gateway.rooms[ROOM].aliases["wxid_li"] = "李老师"
         gateway.emit(DIRTY, {"payloadType": 4, "payloadId": ROOM})
         gateway.say(ROOM, "wxid_li", "大家好")
-        assert (await heard.message("大家好")).sender_name == "李老师"
+        message = await heard.message("大家好")
+        assert (message.sender_name, message.sender_alias) == ("李四", "李老师")
 
     async def test_somebody_whom_the_member_list_lacks_still_has_a_name(
         self, gateway: FakeGateway, heard: Heard
@@ -743,6 +770,7 @@ class TestGroups:
         gateway.rooms["300@chatroom"] = Room("迟到的群", ["wxid_bot"])
         gateway.emit(READY, {"data": "ready"})
         assert (await heard.until(GroupSeen, count=2)).name == "迟到的群"
+        assert heard.all(GroupsListed)[-1].group_ids == (ROOM, "300@chatroom")
 
     async def test_messages_of_a_group_that_cannot_be_read_still_come(
         self, gateway: FakeGateway, heard: Heard

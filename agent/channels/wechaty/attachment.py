@@ -98,6 +98,7 @@ class Attachment:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._status: tuple[Connection, str, str, str] | None = None
         self._status_handed_on: asyncio.Future[None] | None = None
+        self._rooms: tuple[str, ...] | None = None  # as listed last, until they are seen
         self._sightseeing: asyncio.Task[None] | None = None
         self._gateway: Gateway | None = None
 
@@ -251,10 +252,8 @@ class Attachment:
         self._inbound.forget_groups()
         gateway = self.link.gateway
         self._status = (Connection.online, "", self_id, "")
-        self._status_handed_on = self._lanes.put(
-            _STATUS_LANE, lambda: self._hand_on_online(gateway, self_id)
-        )
-        self._see_groups()
+        self._lanes.put(_STATUS_LANE, lambda: self._hand_on_online(gateway, self_id))
+        self._see_groups(gateway)
 
     async def _hand_on_online(self, gateway: Gateway | None, self_id: str) -> None:
         if gateway is not None and not self.link.self_name:
@@ -266,16 +265,16 @@ class Attachment:
     def _ready(self) -> None:
         if not self.link.logged_in:
             return
+        gateway, self_id = self.link.gateway, self.link.self_id
         if not self.link.self_name:
-            gateway, self_id = self.link.gateway, self.link.self_id
-            self._status_handed_on = self._lanes.put(
-                _STATUS_LANE, lambda: self._hand_on_online(gateway, self_id)
-            )
-        self._see_groups()
+            self._lanes.put(_STATUS_LANE, lambda: self._hand_on_online(gateway, self_id))
+        self._see_groups(gateway)
 
-    def _see_groups(self) -> None:
-        """Hand on every group once, one after another, beside everything else."""
+    def _see_groups(self, gateway: Gateway | None) -> None:
+        """Hand on the list of groups, which messages wait for, since it tells whether ids have
+        changed; then every group once, one after another, beside everything else."""
         self._stop_sightseeing()
+        self._status_handed_on = self._lanes.put(_STATUS_LANE, partial(self._list_groups, gateway))
         self._sightseeing = asyncio.create_task(self._see_each_group(), name="wechaty groups")
 
     def _stop_sightseeing(self) -> None:
@@ -283,14 +282,30 @@ class Attachment:
             self._sightseeing.cancel()
             self._sightseeing = None
 
+    async def _list_groups(self, gateway: Gateway | None) -> None:
+        self._rooms = None
+        if gateway is None:
+            return
+        try:
+            rooms = await gateway.rooms()
+        except (CallBroken, CallRefused) as error:
+            _log.info("wechaty: the gateway does not list its groups yet: %s", error)
+            return
+        await self._inbound.see_list(rooms)
+        self._rooms = rooms
+
     async def _see_each_group(self) -> None:
         if self._status_handed_on is not None:
             await asyncio.wait({self._status_handed_on})
-        try:
-            rooms = await self.link.ask(lambda gateway: gateway.rooms())
-        except Unanswered as error:
-            _log.warning("wechaty: the gateway does not list its groups: %s", error)
-            return
+        rooms = self._rooms
+        if rooms is None:
+            try:
+                rooms = await self.link.ask(lambda gateway: gateway.rooms())
+            except Unanswered as error:
+                _log.warning("wechaty: the gateway does not list its groups: %s", error)
+                return
+            listed = self._lanes.put(_STATUS_LANE, partial(self._inbound.see_list, rooms))
+            await asyncio.wait({listed})
         for room in rooms:
             seen = self._lanes.put(room, partial(self._inbound.see_once, room))
             await asyncio.wait({seen})

@@ -11,13 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agent.channels.base import Event, GroupSeen, MemberSeen, MembersJoined, MembersLeft
+from agent.channels.base import (
+    Event,
+    GroupSeen,
+    GroupsListed,
+    MemberSeen,
+    MembersJoined,
+    MembersLeft,
+)
 from agent.channels.wechaty import payloads
 from agent.channels.wechaty.lanes import Work
 from agent.channels.wechaty.link import Link, Unanswered
 from agent.channels.wechaty.media import keep_picture
 from agent.channels.wechaty.payloads import BrokenPayload, Dirty, EventType, MessagePayload
-from agent.channels.wechaty.roster import Group, Roster, shown_name
+from agent.channels.wechaty.roster import Group, Roster
 from agent.messages import Content, Image, InboundMessage, Other, Quote, Text
 
 _log = logging.getLogger(__name__)
@@ -111,7 +118,8 @@ class Inbound:
             group_id=payload.room_id,
             group_name=group.topic if group else "",
             sender_id=payload.talker_id,
-            sender_name=shown_name(sender),
+            sender_name=sender.name,
+            sender_alias=sender.alias,
             content=content,
             sent_at=payloads.instant(payload.timestamp, self._now()),
             mentions=payload.mention_ids,
@@ -204,6 +212,14 @@ class Inbound:
             await self._hand_on(seen)
             self._seen[room_id] = seen
         return group
+
+    async def see_list(self, room_ids: tuple[str, ...]) -> None:
+        """Hand on which groups there are."""
+        await self._hand_on(
+            GroupsListed(
+                channel=self._channel, account=self._account, group_ids=room_ids, at=self._now()
+            )
+        )
 
     async def see_once(self, room_id: str) -> None:
         """Hand the group on unless that happened since the login."""

@@ -32,11 +32,6 @@ class Group:
         return found[0] if len(found) == 1 else None
 
 
-def shown_name(member: MemberSeen) -> str:
-    """The name that others read in the group."""
-    return member.alias or member.name
-
-
 class Roster:
     """Groups and people, read once and remembered until something says they changed."""
 
