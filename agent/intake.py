@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
 from functools import partial
+from operator import is_not
+from typing import TypeVar, cast
 
 import structlog
 from sqlalchemy import Connection
@@ -15,13 +17,22 @@ from agent import inbox, outbox
 from agent.database import Database
 from agent.directory import Directory
 from agent.errors import StorageUnavailable
-from agent.events import AccountStatus, Event, GroupSeen, MembersJoined, MembersLeft
+from agent.events import (
+    AccountStatus,
+    Event,
+    GroupSeen,
+    GroupsListed,
+    MembersJoined,
+    MembersLeft,
+)
 from agent.gate import QuietTimes
 from agent.inbox import Recorded
-from agent.messages import InboundMessage, Quote, content_from_json, content_to_json
+from agent.messages import InboundMessage
 from agent.signals import Feed
 
 log = structlog.get_logger(__name__)
+
+V = TypeVar("V")
 
 _BATCH = 256
 _LONGEST_PAUSE = 5.0  # seconds between tries while the database takes no writes
@@ -65,14 +76,18 @@ class Intake:
 
     async def record(self, event: Event) -> None:
         """Take an event over, or raise `StorageUnavailable` with nothing changed."""
+        event = _storable(event)
         match event:
             case InboundMessage():
-                await self._record_message(_storable(event))
+                await self._record_message(event)
             case AccountStatus():
                 await self._database.write(partial(self._directory.see_account, status=event))
                 self._directory.forget()
                 self._on_status(event)
                 self._feed.publish("accounts")
+            case GroupsListed():
+                await self._database.write(partial(self._directory.see_groups, listed=event))
+                self._directory.forget()
             case GroupSeen():
                 group_id = await self._database.write(
                     partial(self._directory.see_group, seen=event)
@@ -155,22 +170,21 @@ class Intake:
             self._on_turn(recorded.ready_at)
 
 
-def _storable(message: InboundMessage) -> InboundMessage:
-    """Without what no database stores: NUL characters and halves of surrogate pairs."""
-    words = [message.sender_name, message.group_name, *content_to_json(message.content).values()]
-    if message.quote:
-        words += vars(message.quote).values()
-    if all(_is_clean(word) for word in words):
-        return message
-    content = {name: _clean(value) for name, value in content_to_json(message.content).items()}
-    quote = message.quote
-    return replace(
-        message,
-        sender_name=_clean(message.sender_name),
-        group_name=_clean(message.group_name),
-        content=content_from_json(content),
-        quote=Quote(**{n: _clean(v) for n, v in vars(quote).items()}) if quote else None,
-    )
+def _storable(value: V) -> V:
+    """Without what no database stores, wherever it stands: NUL characters and halves of
+    surrogate pairs. A value that has none is returned as it is."""
+    clean: object = value
+    if isinstance(value, str):
+        clean = value if _is_clean(value) else _clean(value)
+    elif isinstance(value, tuple):
+        items = tuple(_storable(item) for item in value)
+        clean = items if any(map(is_not, items, value)) else value
+    elif is_dataclass(value) and not isinstance(value, type):
+        before = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+        after = {name: _storable(word) for name, word in before.items()}
+        changed = {name: word for name, word in after.items() if word is not before[name]}
+        clean = replace(value, **changed) if changed else value
+    return cast(V, clean)
 
 
 def _is_clean(text: str) -> bool:

@@ -11,8 +11,17 @@ from sending import make_directory, make_intake, utc_now
 from sqlalchemy import select
 
 from agent.database import Database
-from agent.directory import members
+from agent.directory import accounts, groups, members
 from agent.errors import StorageUnavailable
+from agent.events import (
+    AccountStatus,
+    Connection,
+    GroupSeen,
+    GroupsListed,
+    MemberSeen,
+    MembersJoined,
+    MembersLeft,
+)
 from agent.inbox import messages
 from agent.intake import Intake
 from agent.messages import InboundMessage, LinkCard, Quote, Text
@@ -76,6 +85,36 @@ async def test_names_cards_and_quotes_are_cleaned_too(database: Database, intake
     with database.reading() as connection:
         assert connection.scalar(select(members.c.name)) == "小满\ufffd"
         assert connection.scalar(select(messages.c.quote))["text"] == "引用"
+
+
+async def test_names_in_every_event_are_cleaned(database: Database, intake: Intake) -> None:
+    where = {"channel": "web", "account": "demo", "at": utc_now()}
+    people = (MemberSeen(external_id="u\x001", name="小\x00满", alias="\ud83d"),)
+    await intake.emit(
+        AccountStatus(
+            **where,
+            connection=Connection.online,
+            self_id="b\x00ot",
+            self_name="露\x00",
+            detail="\ud83d\x00",
+        )
+    )
+    await intake.emit(GroupsListed(**where, group_ids=("g\x001",)))
+    await intake.emit(GroupSeen(**where, group_id="g\x001", name="群\x00\udc00", members=people))
+    joined = (MemberSeen(external_id="u2", name="阿\x00杰"),)
+    await intake.emit(MembersJoined(**where, group_id="g\x001", members=joined))
+    await intake.emit(MembersLeft(**where, group_id="g1", member_ids=("u\x001",)))
+    with database.reading() as connection:
+        assert connection.execute(select(accounts.c.self_name, accounts.c.detail)).one() == (
+            "露", "\ufffd"
+        )  # fmt: skip
+        assert connection.execute(select(groups.c.external_id, groups.c.name)).one() == (
+            "g1", "群\ufffd"
+        )  # fmt: skip
+        people_kept = select(members.c.external_id, members.c.name, members.c.alias)
+        assert connection.execute(people_kept.order_by(members.c.id)).all() == [
+            ("u1", "小满", "\ufffd"), ("u2", "阿杰", "")
+        ]  # fmt: skip
 
 
 async def test_one_message_that_cannot_be_stored_takes_no_others_with_it(
