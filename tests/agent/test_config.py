@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
-from agent import config
+from agent import bootstrap, config
 from agent.config import Settings, WechatyAccount
 from agent.database import Database
 from agent.errors import ConfigurationError, Finding
+from agent.events import GroupSeen
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,6 +72,12 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         ("groups: [{name: a, account: nobody}]", "groups.0.account"),
         ("groups: [{name: a}, {name: a}]", "groups.1.name"),
         ("groups: [{name: 7}]", "groups.0.name"),
+        (
+            "channels: [{kind: web, account: w}]\ngroups: [{name: a, account: w}, {name: a}]",
+            "groups.1.name",
+        ),
+        ("groups: [{name: a, id: '1'}, {name: a, id: '2'}]", "groups.1.name"),  # web: by name
+        ("operators: {id: '1'}", "operators.group"),
         ("operators: {group: ops, account: nobody}", "operators.account"),
         ("policies: {default: {silence: ['(']}}", "policies.default.silence.0"),
         ("policies: {default: {wake: always}}", "policies.default.wake"),
@@ -90,6 +99,36 @@ def test_every_fault_is_told_by_its_path_with_a_remedy(
     findings = refused(tmp_path, text)
     assert [finding.path for finding in findings] == [path]
     assert all(finding.message and finding.remedy for finding in findings)
+
+
+WECHATY = "channels: [{kind: wechaty, account: main, endpoint: '127.0.0.1:1'}]\n"
+
+
+def test_groups_of_one_name_are_told_apart_by_their_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHEQUN_WECHATY_TOKEN", "t")
+    settings = loaded(tmp_path, WECHATY + "groups: [{name: a, id: '1'}, {name: a, id: '2'}]")
+    assert [group.id for group in settings.groups] == ["1", "2"]
+    twice = "groups: [{name: a, id: '1'}, {name: b, account: main, id: '1'}]"
+    assert [finding.path for finding in refused(tmp_path, WECHATY + twice)] == ["groups.1.id"]
+
+
+def test_the_operators_group_may_be_named_by_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHEQUN_WECHATY_TOKEN", "t")
+    text = WECHATY + "operators: {group: 运营群, id: '9@chatroom', members: [wxid_a, 佐藤]}"
+    settings = loaded(tmp_path, text)
+    seen = partial(GroupSeen, channel="wechaty", account="main", at=datetime.now(UTC))
+    database = bootstrap.open_database(settings)
+    with database.transaction() as connection:
+        directory = bootstrap.open_directory(settings)
+        stranger = directory.see_group(connection, seen(group_id="1@chatroom", name="运营群"))
+        ours = directory.see_group(connection, seen(group_id="9@chatroom", name="改名了"))
+        kinds = [directory.group(connection, group).kind for group in (stranger, ours)]
+    database.close()
+    assert kinds == ["unlisted", "operators"]
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
