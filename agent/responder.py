@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from agent import commands, inbox, outbox, tickets
 from agent.database import Database
-from agent.directory import Directory, GroupInfo, MemberInfo, find_members
+from agent.directory import Directory, GroupInfo, MemberInfo, find_members, known_ids
 from agent.errors import ShequnError, StorageUnavailable
 from agent.gate import Bot, Decision, GoOn, Outcome, Reason, Rules, Said, Turn, judge, question_of
 from agent.inbox import ClaimedTurn
@@ -420,8 +420,7 @@ class Responder:
         command = commands.parse(_without_mention(message.content.text, case.bot), quoted)
         if command is None:
             return commands.HELP if message.addressed else None
-        who = {case.member.external_id, case.member.name, case.member.own_name}
-        if self._operators and not who & self._operators:
+        if self._operators and not self._is_operator(connection, case.member):
             return (
                 f"⚠️ 只有登记的运营人员可以处理工单，{case.member.name} 不在名单里"
                 "（operators.members）。"
@@ -429,6 +428,13 @@ class Responder:
         return commands.carry_out(
             connection, command, by=case.member.name, now=now, add=self._learn
         )
+
+    def _is_operator(self, connection: Connection, member: MemberInfo) -> bool:
+        """Whether the member is registered by id or by a name; nobody's id passes for a name."""
+        if member.external_id in self._operators:
+            return True
+        names = {member.name, member.own_name} & self._operators
+        return bool(names - known_ids(connection, names))
 
     # -- telling --------------------------------------------------------------------
 
