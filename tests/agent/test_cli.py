@@ -136,6 +136,18 @@ def test_ask_shows_the_decision_its_reason_and_the_passages(owner: Owner) -> Non
         owner.types("ask", "x", "--group", "没有这个群")
 
 
+def test_ask_decides_like_the_chat_also_what_needs_no_knowledge(owner: Owner) -> None:
+    def decided(text: str) -> tuple[str, str]:
+        shown = owner.types("ask", text, "--json").json
+        return shown["decision"], shown["reason"]
+
+    assert decided("你好") == ("answered", "greeting")
+    assert decided("转人工") == ("escalated", "asked_for_person")
+    assert decided("哈哈哈") == ("silent", "chatter")
+    assert decided("你是机器人吗") == ("answered", "identity")
+    assert "nothing is said" in owner.types("ask", "哈哈哈").out
+
+
 def test_ingest_says_what_it_took_over(owner: Owner) -> None:
     assert "2 added, 0 changed" in owner.types("ingest").out
     assert "0 added, 0 changed, 0 removed, 2 unchanged" in owner.types("ingest", "--rebuild").out
