@@ -8,12 +8,13 @@ Whatever goes wrong on the way is a `NoAnswer` with its reason: a human takes ov
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from knowledge import generation
+from knowledge import generation, several
 from knowledge.generation import ModelCall, StructuredMethod
 from knowledge.index import Index, Passage, SearchScope
 from knowledge.language import clipped, has_words, leans, plain, sentences
@@ -35,7 +36,8 @@ QUOTE_CHARACTERS = 220
 @dataclass(frozen=True, kw_only=True)
 class Question:
     """What a member asked, where and when. `context` holds the group's recent messages, oldest
-    first; `quoted` the text of the message that was quoted."""
+    first; `quoted` the text of the message that was quoted; not `addressed` is what nobody asked
+    the bot."""
 
     text: str
     scope: SearchScope
@@ -43,6 +45,7 @@ class Question:
     language: str = "zh"
     context: tuple[str, ...] = ()
     quoted: str | None = None
+    addressed: bool = True
 
 
 class NoAnswerReason(StrEnum):
@@ -97,9 +100,9 @@ class NoAnswer:
 class Answerer:
     """Answers from one index, with or without a model.
 
-    `threshold` (0..1) is the confidence an answer needs without a model; `limit_seconds` bounds a
-    whole `answer` call. `curated_from`, where given, is the confidence from which an FAQ entry is
-    quoted word for word although a model is there.
+    `threshold` (0..1) is the confidence an answer needs without a model, and with one where nobody
+    asked the bot; `limit_seconds` bounds a whole `answer` call. `curated_from`, where given, is
+    the confidence from which an FAQ entry is quoted word for word although a model is there.
     """
 
     def __init__(
@@ -130,7 +133,9 @@ class Answerer:
         deadline = loop.time() + self._limit_seconds
         try:
             async with asyncio.timeout_at(deadline):
-                passages = await asyncio.to_thread(self.retrieve, question)
+                if self._model is None:
+                    return await asyncio.to_thread(self.judge, question)
+                passages = await asyncio.to_thread(self._gathered, question)
         except TimeoutError:
             # Only a hosted embedding can take this long.
             return NoAnswer(reason=NoAnswerReason.MODEL_TIMEOUT, detail="retrieval")
@@ -139,8 +144,10 @@ class Answerer:
             return unknown
         best = passages[0]
         curated = self._curated_from is not None and best.score >= self._curated_from
-        if self._model is None or (curated and best.kind == "faq"):
+        if curated and best.kind == "faq" and not several.questions(question.text):
             return self._quoted(question, passages)
+        if not question.addressed and best.score < self._threshold:
+            return self._unsure(passages)
         return await self._written(self._model, question, passages, deadline - loop.time())
 
     def judge(self, question: Question) -> Answer | NoAnswer:
@@ -151,8 +158,30 @@ class Answerer:
             return NoAnswer(reason=NoAnswerReason.EMPTY_QUESTION)
         if not self._index.size:
             return NoAnswer(reason=NoAnswerReason.EMPTY_KNOWLEDGE)
+        parts = several.questions(clipped(question.text))
+        if parts:
+            each = [self._judged(replace(question, text=part)) for part in parts]
+            if any(isinstance(outcome, Answer) for outcome in each):
+                return _together(each)
+        return self._judged(question)
+
+    def _judged(self, question: Question) -> Answer | NoAnswer:
         passages = self.retrieve(question)
         return self._unknown(passages) or self._quoted(question, passages)
+
+    def _gathered(self, question: Question) -> tuple[Passage, ...]:
+        """The passages for a turn, best first; of several questions each has its share."""
+        parts = several.questions(clipped(question.text))
+        if not parts:
+            return self.retrieve(question)
+        share = max(_PASSAGES // len(parts), 1)
+        found = [
+            passage
+            for part in parts
+            for passage in self.retrieve(replace(question, text=part))[:share]
+        ]
+        unique = {passage.entry_id: passage for passage in found}
+        return tuple(sorted(unique.values(), key=lambda passage: -passage.score))
 
     def retrieve(self, question: Question) -> tuple[Passage, ...]:
         """The passages for a question, best first. Blocks; embeds.
@@ -193,14 +222,17 @@ class Answerer:
     def _quoted(self, question: Question, passages: tuple[Passage, ...]) -> Answer | NoAnswer:
         best = passages[0]
         if best.score < self._threshold:
-            return NoAnswer(
-                reason=NoAnswerReason.LOW_CONFIDENCE, confidence=best.score, passages=passages
-            )
+            return self._unsure(passages)
         text = best.text if best.kind == "faq" else excerpt(best.text, question.text)
         return Answer(
             text=text, citations=(best,), confidence=best.score, written_by_model=False,
             passages=passages,
         )  # fmt: skip
+
+    def _unsure(self, passages: tuple[Passage, ...]) -> NoAnswer:
+        return NoAnswer(
+            reason=NoAnswerReason.LOW_CONFIDENCE, confidence=passages[0].score, passages=passages
+        )
 
     async def _written(
         self,
@@ -237,6 +269,26 @@ class Answerer:
             text=draft.answer.strip(), citations=cited, confidence=confidence,
             written_by_model=True, passages=passages, model=call,
         )  # fmt: skip
+
+
+def _together(each: Sequence[Answer | NoAnswer]) -> Answer | NoAnswer:
+    """One answer to several questions, if all of them have one; otherwise a person answers, since
+    a member who reads half an answer thinks that the rest was overlooked."""
+    passages = {passage.entry_id: passage for outcome in each for passage in outcome.passages}
+    answers = [outcome for outcome in each if isinstance(outcome, Answer)]
+    confidence = min(outcome.confidence for outcome in each)
+    if len(answers) < len(each):
+        return NoAnswer(
+            reason=NoAnswerReason.LOW_CONFIDENCE, confidence=confidence,
+            passages=tuple(passages.values())[:_PASSAGES],
+            detail=f"of {len(each)} questions {len(answers)} can be answered",
+        )  # fmt: skip
+    cited = {passage.entry_id: passage for answer in answers for passage in answer.citations}
+    return Answer(
+        text="\n".join(dict.fromkeys(answer.text for answer in answers)),
+        citations=tuple(cited.values()), confidence=confidence, written_by_model=False,
+        passages=tuple(passages.values())[:_PASSAGES],
+    )  # fmt: skip
 
 
 def excerpt(text: str, question: str) -> str:
