@@ -473,9 +473,7 @@ def _cross_check(settings: Settings) -> list[Finding]:
                     f"set {account.token_variable} in the environment",
                 )
             )
-    # A simulated network makes its ids from the names.
-    on_networks = {a.account for a in settings.channels if isinstance(a, WechatyAccount)}
-    seen: set[tuple[str, ...]] = set()
+    seen: set[tuple[str, str, str]] = set()
     for position, group in enumerate(settings.groups):
         where = f"groups.{position}"
         if group.account and group.account not in accounts:
@@ -493,11 +491,9 @@ def _cross_check(settings: Settings) -> list[Finding]:
                 )
             )
         owner = group.account or (accounts[0] if accounts else "")
-        by_id = bool(group.id) and owner in on_networks
-        key = (owner, "id", group.id) if by_id else (owner, "name", group.name)
+        key = (owner, "id", group.id) if group.id else (owner, "name", group.name)
         if key in seen:
-            place = f"{where}.id" if by_id else f"{where}.name"
-            faults.append(_fault(place, f"{key[-1]!r} is listed twice", "remove one"))
+            faults.append(_fault(f"{where}.{key[1]}", f"{key[2]!r} is listed twice", "remove one"))
         seen.add(key)
     if settings.operators.id and not settings.operators.group:
         faults.append(

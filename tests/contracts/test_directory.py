@@ -197,6 +197,18 @@ def test_after_a_mere_reconnect_nobody_takes_over_anybodys_history(world: World)
     assert world.see("@@7", "会员群") not in (group, stranger)
 
 
+def test_a_reconnect_that_lists_none_of_the_known_groups_is_no_new_login(world: World) -> None:
+    group = world.see("@@1", "会员群", ("@a", "小满"))
+    world.reconnect("@@7")
+    assert world.see("@@7", "会员群", ("@x", "小满")) != group
+
+
+def test_within_one_login_who_comes_is_not_who_went(world: World) -> None:
+    group, old = world.hear("@@1", "会员群", "@a", "小满")
+    world.see("@@1", "会员群", ("@x", "小满"))
+    assert world.hear("@@1", "会员群", "@x", "小满") != (group, old)
+
+
 def test_a_group_that_kept_its_id_over_a_login_is_nobody_elses(world: World) -> None:
     group = world.see("@@1", "会员群", ("@a", "小满"))
     world.login("@@6", "@@1")
@@ -416,16 +428,15 @@ def test_the_shown_name_is_the_place_remembered(world: World) -> None:
 
 
 def test_only_who_spoke_last_is_remembered_and_a_groups_facts_once(world: World) -> None:
-    places = Places(kept=100)
-    messages = [heard("@@1", "会员群", f"@{n}", f"{n}", START) for n in range(250)]
+    places = Places(kept=3)
+    messages = {name: heard("@@1", "会员群", f"@{name}", name, START) for name in "甲乙丙丁"}
     with world.database.transaction() as connection:
-        found = world.directory.place(connection, messages, START)
-    for message, place in zip(messages, found, strict=True):
-        places.keep(messages[0], found[0])
-        places.keep(message, place)
-    assert len(places) == 100
-    kept = [place for message in messages if (place := places.of(message))]
-    assert [place.member.name for place in kept] == ["0", *(str(n) for n in range(151, 250))]
+        found = world.directory.place(connection, list(messages.values()), START)
+    for name in "甲乙丙甲丁":
+        places.keep(messages[name], found["甲乙丙丁".index(name)])
+    assert len(places) == 3
+    kept = [place for message in messages.values() if (place := places.of(message))]
+    assert [place.member.name for place in kept] == ["甲", "丙", "丁"]
     assert len({id(place.group) for place in kept}) == 1
 
 
