@@ -213,10 +213,10 @@ class Conversation:
     # -- time -----------------------------------------------------------------------
 
     async def _settle(self) -> None:
-        """Let time run on until every turn is decided."""
+        """Let time run on until every turn is decided and every send tried again has gone."""
         await self._catch_up()
-        while (ready_at := await self.application.database.read(_next_turn)) is not None:
-            self.clock.advance_to(ready_at)
+        while (next_at := await self.application.database.read(_next_moment)) is not None:
+            self.clock.advance_to(next_at)
             await self._catch_up()
 
     async def _catch_up(self) -> None:
@@ -263,8 +263,16 @@ class Conversation:
             self.last_message = row.id
 
 
-def _next_turn(connection: Any) -> datetime | None:
-    return connection.scalar(select(func.min(turns.c.ready_at)).where(turns.c.state == "open"))
+def _next_moment(connection: Any) -> datetime | None:
+    """When the next turn is due, or the next try of a send: one that comes before the network is
+    up is put back by a second, which on a clock that stands still never passes."""
+    waiting = (
+        select(func.min(turns.c.ready_at)).where(turns.c.state == "open"),
+        select(func.min(deliveries.c.not_before)).where(
+            deliveries.c.state == "pending", deliveries.c.error != ""
+        ),
+    )
+    return min(filter(None, (connection.scalar(query) for query in waiting)), default=None)
 
 
 def _spaced(text: str) -> str:
