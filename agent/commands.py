@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,11 +20,13 @@ _NUMBERED = re.compile(r"[#＃]\s*(\d{1,9})(?!\d)(?:\s*[:：,，]?\s*)(.*)", re.
 _LIST = re.compile(r"[#＃]\s*(list|列表|工单|一覧)", re.IGNORECASE)
 _HELP = re.compile(r"[#＃].*", re.DOTALL)
 _REPLY = re.compile(r"(?:reply|答复|返信)\s*[:：]?\s+(.+)", re.DOTALL | re.IGNORECASE)
-_BARE_WORD = re.compile(r"[a-z]{1,12}")
+_LEARN_ALL = re.compile(r"(?:learn|学习|収録)\s*(?:all|全部)")
+_MISTYPED = re.compile(r"[a-z]{1,12}|(?:learn|close|show)\s+[a-z]{1,12}")
 
 HELP = (
-    "指令：引用工单卡片直接写答案，或「#12 答案」答复；「#12 learn」收入知识库；"
-    "「#12 close」关闭；「#12」查看；「#list」列出未处理的工单。"
+    "指令：引用工单卡片直接写答案，或「#12 答案」答复；「#12 learn」收入知识库（提问的群），"
+    "「#12 learn all」收入知识库（所有群）；「#12 close」关闭；「#12」查看；"
+    "「#list」列出未处理的工单。"
 )
 
 
@@ -55,6 +58,7 @@ class Command:
     verb: Verb
     number: int = 0
     text: str = ""
+    everybody: bool = False  # of `learn`: for all groups
 
 
 def parse(text: str, quoted: str | None) -> Command | None:
@@ -80,9 +84,11 @@ def _numbered(number: int, rest: str) -> Command:
         return Command(verb=Verb.show, number=number)
     if word in _VERBS:
         return Command(verb=_VERBS[word], number=number)
+    if _LEARN_ALL.fullmatch(word):
+        return Command(verb=Verb.learn, number=number, everybody=True)
     if explicit := _REPLY.fullmatch(rest.strip()):
         return Command(verb=Verb.reply, number=number, text=explicit[1].strip())
-    if _BARE_WORD.fullmatch(word):
+    if _MISTYPED.fullmatch(word):
         # More likely a mistyped command than an answer for a whole group to read.
         return Command(verb=Verb.unknown, number=number, text=word)
     return Command(verb=Verb.reply, number=number, text=rest.strip())
@@ -98,8 +104,10 @@ def card(ticket: tickets.Ticket) -> str:
         f"原因：{_REASONS.get(ticket.reason, ticket.reason)}",
     ]  # fmt: skip
     if len(ticket.askers) > 1:
-        others = "、".join(f"{a.member}（{a.group}）" for a in ticket.askers[1:6])
-        lines.append(f"同样在问：{others}{'…' if len(ticket.askers) > 6 else ''}")
+        lines.append("同样在问：")
+        lines += [f"  {_asking(asker)}" for asker in ticket.askers[1:_ASKERS_SHOWN]]
+        if more := len(ticket.askers[_ASKERS_SHOWN:]):
+            lines.append(f"  …… 还有 {more} 条")
     if ticket.context:
         lines.append("上文：")
         lines += [f"  {_shortened(line, 60)}" for line in ticket.context[-5:]]
@@ -119,7 +127,18 @@ def card(ticket: tickets.Ticket) -> str:
     return "\n".join(lines)
 
 
+def joined(ticket: tickets.Ticket, new: Sequence[tickets.Asker]) -> str:
+    """One line for operators: who asks the ticket's question as well."""
+    named = "、".join(map(_asking, new[:3]))
+    return f"#{ticket.id} 又有 {len(new)} 人在问：{named}{'…' if len(new) > 3 else ''}"
+
+
+def _asking(asker: tickets.Asker) -> str:
+    return f"{asker.member}（{asker.group}）「{_shortened(asker.question, 80)}」"
+
+
 _WORTH_SHOWING = 0.05
+_ASKERS_SHOWN = 50
 
 _REASONS = {
     "not_in_knowledge": "知识库没有答案",
@@ -159,8 +178,14 @@ def _done(
                 f"发送「#{number} learn」收入知识库。"
             )
         case Verb.learn:
-            entry_id = tickets.learn(connection, number, by=by, now=now, add=add)
-            return f"✅ #{number} 已收入知识库（条目 {entry_id}），下次直接回答。"
+            entry_id = tickets.learn(
+                connection, number, by=by, now=now, add=add, everybody=command.everybody
+            )
+            learned = f"✅ #{number} 已收入知识库（条目 {entry_id}）"
+            if command.everybody:
+                return f"{learned}，所有群都会这样回答。"
+            groups = "、".join(tickets.get(connection, number).groups)
+            return f"{learned}，只在 {groups} 回答；对所有群：#{number} learn all"
         case Verb.close:
             tickets.close(connection, number, by=by, now=now)
             return f"✅ #{number} 已关闭。"

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from agent.database import Database
 from agent.errors import Finding, StorageUnavailable, UsageError
 from agent.signals import Feed
+from agent.tickets import Lesson
 
 if TYPE_CHECKING:
     from knowledge.answering import Answer, Answerer, NoAnswer, Question
@@ -207,17 +208,34 @@ class KnowledgeBase:
             self._index.close()
 
 
-def learn(connection: Connection, question: str, answer: str, source: str, now: datetime) -> int:
-    """Make an entry for every group of a question that an operator answered.
+def learn(connection: Connection, lesson: Lesson, now: datetime) -> int:
+    """Make one entry for each group of the lesson, or one for all groups; returns the last one's
+    id. What was learned from the same source before and is not replaced is retired.
 
     Raises `UsageError` where the question has no words to find it by.
     """
-    from knowledge import catalog
-    from knowledge.audience import Scope
+    from knowledge import audience, catalog
 
+    scopes = (
+        [audience.everybody()]
+        if lesson.groups is None
+        else [audience.for_group(group) for group in lesson.groups]
+    )
+    earlier = catalog.list_entries(connection, source=lesson.source, limit=10_000)
     try:
-        return catalog.add_entry(
-            connection, question=question, answer=answer, source=source, scope=Scope(), now=now
-        )
+        added = [
+            catalog.add_entry(
+                connection,
+                question=lesson.question,
+                answer=lesson.answer,
+                source=lesson.source,
+                scope=scope,
+                now=now,
+            )
+            for scope in scopes
+        ]
     except ValueError as error:
         raise UsageError("这个问题里没有可以检索的文字，不能收入知识库。") from error
+    for entry in earlier:
+        catalog.retire(connection, entry.id, now)
+    return added[-1]

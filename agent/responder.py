@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 import structlog
 from sqlalchemy import Connection
 
-from agent import commands, inbox, outbox, tickets
+from agent import commands, inbox, outbox, splitting, tickets
 from agent.database import Database
 from agent.directory import Directory, GroupInfo, MemberInfo, find_members, known_ids
 from agent.errors import ShequnError, StorageUnavailable
@@ -29,6 +30,7 @@ MAX_CLAIMS = 5  # of one turn; after that a person has to look
 _MOST_WAITING = 1_000  # questions; more stay in the inbox
 _PATIENCE = 0.6  # of a turn's lease, for a place among the answers under way
 _AGAIN_SECONDS = 1.0
+_PUT_OFF_SECONDS = 5  # a turn that failed, times its claims
 
 
 class Answers(Protocol):
@@ -46,6 +48,12 @@ class Replies:
     greeting: str
     identity: str
     handover: str
+
+    def said_by(self, bot: Bot) -> Replies:
+        """The texts with the bot's name in them."""
+        name = bot.names[0] if bot.names else ""
+        texts = {which: text.replace("{bot}", name) for which, text in vars(self).items()}
+        return Replies(**texts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,30 +162,70 @@ class Responder:
         return cases, next_ready
 
     async def handle(self, cases: Sequence[Case]) -> None:
-        """Settle at once what needs no knowledge; start answering the rest side by side."""
+        """Settle at once what needs no knowledge; start answering the rest side by side.
+
+        A turn that cannot be judged is given back for later; it holds up no other.
+        """
         settled: list[Verdict] = []
         commands_given: list[Case] = []
-        asked: list[tuple[Case, GoOn]] = []
         for case in cases:
-            if case.turn.attempts > MAX_CLAIMS:
-                settled.append(self._give_up(case))
-            elif case.group.kind == "operators":
-                commands_given.append(case)
-            else:
-                match judge(case.said, self._rules(case.group), case.bot, self._now()):
-                    case Decision() as decision:
-                        settled.append(self._small_talk(case, decision))
+            try:
+                match self._first_look(case):
+                    case Verdict() as verdict:
+                        settled.append(verdict)
                     case GoOn() as go_on:
-                        asked.append((case, go_on))
-        for case, go_on in asked:
-            self._start_answering(case, go_on)
-        if settled:
-            await self._conclude(settled)
+                        self._start_answering(case, go_on)
+                    case None:
+                        commands_given.append(case)
+            except Exception:
+                log.exception("turn cannot be judged", turn=case.turn.id)
+                await self._put_off(case)
+        await self._settle(settled)
         for case in commands_given:
-            await self._written(partial(self._obey, case=case))
-            self._publish([case])
+            try:
+                await self._written(partial(self._obey, case=case))
+                self._publish([case])
+            except StorageUnavailable:
+                raise
+            except Exception:
+                log.exception("command failed", turn=case.turn.id)
+                await self._put_off(case)
         while len(self._answering) > _MOST_WAITING:
             await asyncio.wait(self._answering, return_when=asyncio.FIRST_COMPLETED)
+
+    def _first_look(self, case: Case) -> Verdict | GoOn | None:
+        """How the case ends, or what it asks; None for what operators say among themselves."""
+        if case.turn.attempts > MAX_CLAIMS:
+            return self._give_up(case)
+        if case.group.kind == "operators":
+            return None
+        judged = judge(case.said, self._rules(case.group), case.bot, self._now())
+        return judged if isinstance(judged, GoOn) else self._small_talk(case, judged)
+
+    async def _settle(self, verdicts: Sequence[Verdict]) -> None:
+        """Write these conclusions together; if that fails, each by itself."""
+        if not verdicts:
+            return
+        try:
+            await self._conclude(verdicts)
+        except StorageUnavailable:
+            raise
+        except Exception:
+            if len(verdicts) > 1:
+                for verdict in verdicts:
+                    await self._settle([verdict])
+                return
+            log.exception("decision cannot be written", turn=verdicts[0].case.turn.id)
+            await self._put_off(verdicts[0].case)
+
+    async def _put_off(self, case: Case) -> None:
+        """Give a turn back, to be claimed again later the more often it has failed."""
+        again_at = self._now() + timedelta(seconds=_PUT_OFF_SECONDS * case.turn.attempts)
+        give_back = partial(
+            inbox.give_back, owner=self._owner, turn_id=case.turn.id, again_at=again_at
+        )
+        with suppress(StorageUnavailable):  # otherwise its lease runs out
+            await self._written(give_back)
 
     async def finish(self) -> None:
         """Wait for the answers under way."""
@@ -187,40 +235,34 @@ class Responder:
     # -- without knowledge ----------------------------------------------------------
 
     def _small_talk(self, case: Case, decision: Decision) -> Verdict:
-        texts = {
-            Reason.greeting: self._replies.greeting,
-            Reason.identity: self._replies.identity,
-        }
-        reply = texts.get(decision.reason)
+        replies = self._replies.said_by(case.bot)
+        texts = {Reason.greeting: replies.greeting, Reason.identity: replies.identity}
         ask = None
         if decision.outcome is Outcome.escalated:
             ask = question_of(case.said, case.bot) or _words(case)
-        bot = case.bot.names[0] if case.bot.names else ""
         return Verdict(
             case=case,
             decision=replace(decision, details={"waited_seconds": self._waited(case)}),
-            reply=reply.replace("{bot}", bot) if reply else None,
+            reply=texts.get(decision.reason),
             ask=ask,
         )
 
     def _give_up(self, case: Case) -> Verdict:
-        if case.group.kind != "members" or not case.said.addressed:
-            return Verdict(
-                case=case,
-                decision=Decision(
-                    outcome=Outcome.silent,
-                    reason=Reason.repeated_failure,
-                    details={"claims": case.turn.attempts},
-                ),
-            )
+        """A member's question becomes a ticket; operators are told that their command failed."""
+        outcome, notice, ask = Outcome.silent, None, None
+        if case.group.kind == "members" and case.said.addressed:
+            outcome, ask = Outcome.escalated, _words(case)
+        elif case.group.kind == "operators" and _commands_us(case):
+            outcome, notice = Outcome.refused, _FAILED_COMMAND.format(_words(case)[:60])
         return Verdict(
             case=case,
             decision=Decision(
-                outcome=Outcome.escalated,
+                outcome=outcome,
                 reason=Reason.repeated_failure,
                 details={"claims": case.turn.attempts},
             ),
-            ask=_words(case),
+            reply=notice,
+            ask=ask,
         )
 
     # -- with knowledge -------------------------------------------------------------
@@ -240,8 +282,9 @@ class Responder:
         except ShequnError as error:
             log.warning("turn put off", turn=case.turn.id, error=str(error))
         except Exception:
-            # The lease runs out and the turn is claimed again; too many claims make a ticket.
+            # It is claimed again; too many claims make a ticket.
             log.exception("turn failed", turn=case.turn.id)
+            await self._put_off(case)
 
     async def _outcome(self, question: Question) -> Answer | NoAnswer:
         """The answer; none for who would wait for a place until the turn's lease is nearly over."""
@@ -325,6 +368,7 @@ class Responder:
         held = inbox.hold(connection, self._owner, [v.case.turn.id for v in verdicts])
         decided: list[tuple[ClaimedTurn, Decision]] = []
         deliveries: list[outbox.Delivery] = []
+        joined: dict[int, int] = {}  # ticket -> account
         for verdict in verdicts:
             if verdict.case.turn.id not in held:
                 continue
@@ -340,9 +384,15 @@ class Responder:
                     },
                 )
                 deliveries += self._ticket_deliveries(connection, verdict, opened)
+                if opened.joined:
+                    joined[opened.ticket_id] = verdict.case.group.account_id
             elif verdict.reply is not None:
-                deliveries.append(_delivery(verdict.case, "answer", verdict.reply))
+                kind = "notice" if verdict.case.group.kind == "operators" else "answer"
+                said = _delivery(verdict.case, kind, verdict.reply, mention=kind == "answer")
+                deliveries += splitting.in_parts(said)
             decided.append((verdict.case.turn, decision))
+        for ticket_id, account_id in joined.items():
+            deliveries += self._joined_line(connection, ticket_id, account_id, now)
         inbox.decide(connection, decided, now)
         outbox.enqueue(connection, deliveries, now)
 
@@ -358,6 +408,7 @@ class Responder:
             context=verdict.case.context,
             passages=verdict.passages,
             personal=verdict.decision.reason is Reason.asked_for_person,
+            quoted=verdict.case.said.quote is not None,
         )
         return tickets.open_or_join(connection, asked, now)
 
@@ -367,14 +418,38 @@ class Responder:
         """The holding reply to the asker and, for a new ticket, its card to the operators."""
         found = []
         if self._holding_reply(verdict.case.group):
-            text = self._replies.holding_again if opened.joined else self._replies.holding
+            replies = self._replies.said_by(verdict.case.bot)
+            text = replies.holding_again if opened.joined else replies.holding
             if verdict.decision.reason is Reason.asked_for_person:
-                text = self._replies.handover
+                text = replies.handover
             found.append(_delivery(verdict.case, "holding", text, opened.ticket_id))
         operators = self._directory.operators_group(connection, verdict.case.group.account_id)
         if operators is not None and not opened.joined:
-            found.append(_card(tickets.get(connection, opened.ticket_id), operators))
+            found += _card(tickets.get(connection, opened.ticket_id), operators)
         return found
+
+    def _joined_line(
+        self, connection: Connection, ticket_id: int, account_id: int, now: datetime
+    ) -> list[outbox.Delivery]:
+        """One line to the operators about who asks the same; none within a minute of the last."""
+        operators = self._directory.operators_group(connection, account_id)
+        if operators is None:
+            return []
+        ticket = tickets.get(connection, ticket_id)
+        new = tickets.untold(connection, ticket, now)
+        if not new:
+            return []
+        return [
+            outbox.Delivery(
+                key=f"ticket:{ticket_id}:joined:{len(ticket.askers)}",
+                account_id=operators.account_id,
+                group_id=operators.id,
+                kind="notice",
+                priority=outbox.TICKET,
+                content=Text(text=commands.joined(ticket, new)),
+                ticket_id=ticket_id,
+            )
+        ]
 
     async def show_tickets(self) -> None:
         """Queue the cards of open tickets whose account had not seen the operators' group yet."""
@@ -388,7 +463,7 @@ class Responder:
         for ticket_id, account_id in tickets.without_card(connection):
             operators = self._directory.operators_group(connection, account_id)
             if operators is not None:
-                cards.append(_card(tickets.get(connection, ticket_id), operators))
+                cards += _card(tickets.get(connection, ticket_id), operators)
         return outbox.enqueue(connection, cards, self._now())
 
     # -- operators ------------------------------------------------------------------
@@ -406,9 +481,8 @@ class Responder:
         decision = Decision(outcome=Outcome.silent, reason=Reason.operators_talk)
         if answers:
             decision = Decision(outcome=Outcome.answered, reason=Reason.operator_command)
-            outbox.enqueue(
-                connection, [_delivery(case, "notice", "\n".join(answers), mention=False)], now
-            )
+            notice = _delivery(case, "notice", "\n".join(answers), mention=False)
+            outbox.enqueue(connection, splitting.in_parts(notice), now)
         inbox.decide(connection, [(case.turn, decision)], now)
 
     def _command_answer(
@@ -470,8 +544,8 @@ def _context(connection: Connection, turn: ClaimedTurn) -> tuple[str, ...]:
     return tuple(f"{line.sender}：{line.text[:200]}" for line in lines)
 
 
-def _card(ticket: tickets.Ticket, operators: GroupInfo) -> outbox.Delivery:
-    return outbox.Delivery(
+def _card(ticket: tickets.Ticket, operators: GroupInfo) -> list[outbox.Delivery]:
+    card = outbox.Delivery(
         key=f"ticket:{ticket.id}:card",
         account_id=operators.account_id,
         group_id=operators.id,
@@ -480,6 +554,7 @@ def _card(ticket: tickets.Ticket, operators: GroupInfo) -> outbox.Delivery:
         content=Text(text=commands.card(ticket)),
         ticket_id=ticket.id,
     )
+    return splitting.in_parts(card)
 
 
 def _question(case: Case, go_on: GoOn, now: datetime) -> Question:
@@ -491,6 +566,7 @@ def _question(case: Case, go_on: GoOn, now: datetime) -> Question:
         language=case.group.language,
         context=case.context,
         quoted=quote.text if quote else None,
+        addressed=go_on.addressed,
     )
 
 
@@ -527,6 +603,16 @@ def _passages(passages: Sequence[Passage]) -> list[dict[str, Any]]:
 
 def _model(outcome: Answer | NoAnswer) -> dict[str, Any] | None:
     return None if outcome.model is None else dict(vars(outcome.model))
+
+
+_FAILED_COMMAND = "⚠️ 处理「{}」时多次出错，没有执行。请再发一次；仍然不行请查看程序日志。"
+
+
+def _commands_us(case: Case) -> bool:
+    return any(
+        said.addressed or said.quote or text_of(said.content).lstrip()[:1] in ("#", "＃")
+        for said in case.said.messages
+    )
 
 
 def _words(case: Case) -> str:

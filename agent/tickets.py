@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -27,12 +27,14 @@ from sqlalchemy import (
     update,
 )
 
-from agent import audit, outbox
+from agent import audit, outbox, splitting
 from agent.database import Instant, metadata
 from agent.directory import GroupInfo, MemberInfo, groups, members
 from agent.errors import TicketClosed, UnknownTicket, UsageError
-from agent.messages import Mention, plain
+from agent.messages import Mention
 from agent.messages import Text as TextContent
+from agent.sharing import SAME_QUESTION, question_key, similarity, stands_alone
+from agent.splitting import LONGEST_TEXT
 
 tickets = Table(
     "tickets",
@@ -43,7 +45,7 @@ tickets = Table(
     Column("state", String, nullable=False),  # open | answered | closed
     Column("reason", String, nullable=False),
     Column("question", Text, nullable=False),
-    Column("question_key", String, nullable=False),
+    Column("question_key", String, nullable=False),  # '' where nobody else may join
     Column("context", JSON, nullable=False),
     Column("passages", JSON, nullable=False),
     Column("opened_at", Instant, nullable=False),
@@ -83,13 +85,24 @@ ticket_events = Table(
     Column("details", JSON, nullable=False),
 )
 
-SAME_QUESTION = 0.8  # Dice coefficient of character pairs
 _COMPARED = 300  # newest open tickets that a new question is compared with
 _LOCK = 7238413  # any number, the same in every process
-MAX_REPLY = 2000  # characters in one WeChat message
+_PAUSE = timedelta(minutes=1)  # between two lines about one ticket's new askers
 
-Learn = Callable[[Connection, str, str, str, datetime], int]
-"""(connection, question, answer, source, now) -> the new knowledge entry's id."""
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """A ticket's question and answer on their way to the knowledge base. `groups`: the names of
+    those that may be answered from it; None for all."""
+
+    question: str
+    answer: str
+    source: str
+    groups: tuple[str, ...] | None
+
+
+Learn = Callable[[Connection, Lesson, datetime], int]
+"""Makes the lesson all that is known from its source; returns the new knowledge entry's id."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +110,7 @@ class Asked:
     """A question on its way to a ticket. `passages`: the nearest knowledge, as JSON.
 
     `personal`: what it is about only its asker knows ("a person, please"), so it is never one
-    with another member's, whatever the words.
+    with another member's, whatever the words. `quoted`: it answers to another message.
     """
 
     group: GroupInfo
@@ -108,6 +121,7 @@ class Asked:
     context: tuple[str, ...] = ()
     passages: tuple[dict[str, Any], ...] = ()
     personal: bool = False
+    quoted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +135,7 @@ class Asker:
     group: str
     group_id: int
     member: str
+    member_id: int
     question: str
     asked_at: datetime
 
@@ -140,15 +155,27 @@ class Ticket:
     entry_id: int | None
     askers: tuple[Asker, ...]
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of the groups that asked, each once, in the order of asking."""
+        return tuple(dict.fromkeys(asker.group for asker in self.askers))
+
 
 # -- opening ------------------------------------------------------------------------
 
 
 def open_or_join(connection: Connection, asked: Asked, now: datetime) -> Opened:
-    """Put the question on the open ticket that asks the same, or on a new one."""
-    key = question_key(asked.question)
+    """Put the question on the open ticket that asks the same, or on a new one.
+
+    Members share only questions that stand alone.
+    """
+    alone = not asked.personal and stands_alone(asked.question, quoted=asked.quoted)
+    key = question_key(asked.question) if alone else ""
     _one_at_a_time(connection)
-    found = _own_open_ticket(connection, asked) if asked.personal else _shared(connection, key)
+    if asked.personal:
+        found = _own_open_ticket(connection, asked)
+    else:
+        found = _shared(connection, key) if key else None
     joined = found is not None
     ticket_id = found if found is not None else _insert_ticket(connection, asked, key, now)
     connection.execute(
@@ -176,11 +203,6 @@ def _one_at_a_time(connection: Connection) -> None:
     """Until the transaction ends: two processes must not both find no ticket and open one."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-
-
-def question_key(question: str) -> str:
-    """The question without spacing, punctuation and case: equal keys ask the same."""
-    return "".join(c for c in plain(question).lower() if c.isalnum())[:400]
 
 
 def _own_open_ticket(connection: Connection, asked: Asked) -> int | None:
@@ -221,24 +243,6 @@ def _open_ticket_like(connection: Connection, key: str) -> int | None:
     return ticket_id if best >= SAME_QUESTION else None
 
 
-def similarity(one: str, other: str) -> float:
-    """Dice coefficient (Dice 1945) of the two keys' character pairs, 0 to 1.
-
-    Different numbers make different questions, whatever the rest says.
-    """
-    if not one or not other:
-        return 0.0
-    if _numbers(one) != _numbers(other):
-        return 0.0
-    a = {one[i : i + 2] for i in range(max(len(one) - 1, 1))}
-    b = {other[i : i + 2] for i in range(max(len(other) - 1, 1))}
-    return 2 * len(a & b) / (len(a) + len(b))
-
-
-def _numbers(key: str) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else " " for c in key).strip()
-
-
 def _insert_ticket(connection: Connection, asked: Asked, key: str, now: datetime) -> int:
     inserted = connection.execute(
         tickets.insert().values(
@@ -271,8 +275,8 @@ def reply(connection: Connection, ticket_id: int, text: str, *, by: str, now: da
     text = text.strip()
     if not text:
         raise UsageError(f"答复是空的：发送「#{ticket_id} 答案」。")
-    if len(text) > MAX_REPLY:
-        raise UsageError(f"答复有 {len(text)} 字，一条消息最多 {MAX_REPLY} 字，请缩短后再发。")
+    if len(text) > LONGEST_TEXT:
+        raise UsageError(f"答复有 {len(text)} 字，一条消息最多 {LONGEST_TEXT} 字，请缩短后再发。")
     number = ticket.replies + 1
     new = [
         outbox.Delivery(
@@ -287,7 +291,7 @@ def reply(connection: Connection, ticket_id: int, text: str, *, by: str, now: da
         )
         for group_id, account_id, mentions in _askers_by_group(connection, ticket_id)
     ]
-    outbox.enqueue(connection, new, now)
+    outbox.enqueue(connection, [part for one in new for part in splitting.in_parts(one)], now)
     connection.execute(
         update(tickets)
         .where(tickets.c.id == ticket_id)
@@ -297,20 +301,46 @@ def reply(connection: Connection, ticket_id: int, text: str, *, by: str, now: da
     return len(new)
 
 
-def learn(connection: Connection, ticket_id: int, *, by: str, now: datetime, add: Learn) -> int:
+def learn(
+    connection: Connection,
+    ticket_id: int,
+    *,
+    by: str,
+    now: datetime,
+    add: Learn,
+    everybody: bool = False,
+) -> int:
     """Make the ticket's question and answer a knowledge entry; returns its id.
+
+    It is known in the groups that asked, as what was said there may be meant for them alone;
+    with `everybody` in all groups, also where it was learned for some before.
 
     Raises `UnknownTicket`, or `UsageError` while there is no answer.
     """
     ticket = _locked(connection, ticket_id)
     if not ticket.answer:
         raise UsageError(f"工单 #{ticket_id} 还没有答复：先发送「#{ticket_id} 答案」。")
-    if ticket.entry_id is not None:
+    if ticket.entry_id is not None and (not everybody or _known_to_all(connection, ticket_id)):
         raise UsageError(f"工单 #{ticket_id} 已经收入知识库（条目 {ticket.entry_id}）。")
-    entry_id = add(connection, ticket.question, ticket.answer, f"ticket:{ticket_id}", now)
+    lesson = Lesson(
+        question=ticket.question,
+        answer=ticket.answer,
+        source=f"ticket:{ticket_id}",
+        groups=None if everybody else get(connection, ticket_id).groups,
+    )
+    entry_id = add(connection, lesson, now)
     connection.execute(update(tickets).where(tickets.c.id == ticket_id).values(entry_id=entry_id))
-    _event(connection, ticket_id, "learned", actor=by, now=now, entry=entry_id)
+    _event(connection, ticket_id, "learned", actor=by, now=now, entry=entry_id, everybody=everybody)
     return entry_id
+
+
+def _known_to_all(connection: Connection, ticket_id: int) -> bool:
+    learned = connection.scalars(
+        select(ticket_events.c.details).where(
+            ticket_events.c.ticket_id == ticket_id, ticket_events.c.kind == "learned"
+        )
+    )
+    return any(details.get("everybody") for details in learned)
 
 
 def close(connection: Connection, ticket_id: int, *, by: str, now: datetime) -> None:
@@ -395,6 +425,27 @@ def listed(
     return _tickets(connection, rows)
 
 
+def untold(connection: Connection, ticket: Ticket, now: datetime) -> tuple[Asker, ...]:
+    """Who joined the ticket since operators last read of it, each person once; nobody within a
+    minute of the last line about it."""
+    shown_at = connection.scalar(
+        select(func.max(outbox.deliveries.c.created_at)).where(
+            outbox.deliveries.c.ticket_id == ticket.id,
+            outbox.deliveries.c.kind == "notice",
+        )
+    )
+    if shown_at is not None and now - shown_at < _PAUSE:
+        return ()
+    known: set[int] = set()
+    new: dict[int, Asker] = {}
+    for number, asker in enumerate(ticket.askers):
+        if number == 0 or (shown_at is not None and asker.asked_at <= shown_at):
+            known.add(asker.member_id)
+        elif asker.member_id not in known:
+            new[asker.member_id] = asker
+    return tuple(new.values())
+
+
 def without_card(connection: Connection, limit: int = 100) -> list[tuple[int, int]]:
     """(ticket, account it was asked on) of open tickets that operators were never shown."""
     shown = select(outbox.deliveries.c.id).where(
@@ -436,6 +487,7 @@ def _tickets(connection: Connection, rows: Sequence[Any]) -> list[Ticket]:
                 group=row.group_name,
                 group_id=row.group_id,
                 member=row.alias or row.member_name,
+                member_id=row.member_id,
                 question=row.question,
                 asked_at=row.asked_at,
             )

@@ -23,6 +23,15 @@ CARD = "【工单 #12】 会员群 · 小满\n问：有没有儿童洗发水"
         ("#12 CLOSE", Command(verb=Verb.close, number=12)),
         ("#12 learn", Command(verb=Verb.learn, number=12)),
         ("#12 学习", Command(verb=Verb.learn, number=12)),
+        ("#12 learn all", Command(verb=Verb.learn, number=12, everybody=True)),
+        ("#12 Learn ALL", Command(verb=Verb.learn, number=12, everybody=True)),
+        ("#12 学习 全部", Command(verb=Verb.learn, number=12, everybody=True)),
+        ("＃12 収録全部", Command(verb=Verb.learn, number=12, everybody=True)),
+        (
+            "#12 学习 全部资料在群文件",
+            Command(verb=Verb.reply, number=12, text="学习 全部资料在群文件"),
+        ),
+        ("#12 learn al", Command(verb=Verb.unknown, number=12, text="learn al")),
         ("#12", Command(verb=Verb.show, number=12)),
         ("#12 \u200b", Command(verb=Verb.show, number=12)),
         ("#12 lern", Command(verb=Verb.unknown, number=12, text="lern")),
@@ -43,6 +52,7 @@ def test_a_number_sign_makes_a_command(text: str, command: Command) -> None:
         ("四月上架", Command(verb=Verb.reply, number=12, text="四月上架")),
         ("close", Command(verb=Verb.close, number=12)),
         ("learn", Command(verb=Verb.learn, number=12)),
+        ("learn all", Command(verb=Verb.learn, number=12, everybody=True)),
         ("#7 这个也一样", Command(verb=Verb.reply, number=7, text="这个也一样")),
     ],
 )

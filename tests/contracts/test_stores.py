@@ -14,9 +14,12 @@ from agent.directory import Directory, GroupInfo, GroupPlan, MemberInfo
 from agent.errors import TicketClosed, UnknownTicket, UsageError
 from agent.gate import Decision, Outcome, QuietTimes, Reason
 from agent.inbox import messages
-from agent.messages import InboundMessage, Text
+from agent.knowledge_base import learn
+from agent.messages import InboundMessage, Mention, Text
 from agent.outbox import Delivery
-from agent.tickets import Asked
+from agent.splitting import in_parts
+from agent.tickets import Asked, Lesson
+from knowledge import catalog
 
 NOW = datetime(2027, 3, 1, 4, tzinfo=UTC)
 TIMES = QuietTimes(finished_seconds=1, fragment_seconds=3, longest_seconds=8)
@@ -61,15 +64,27 @@ class Shop:
         return place.group, place.member
 
     def ask(
-        self, who: str, question: str, group: str = "会员群", *, personal: bool = False
+        self,
+        who: str,
+        question: str,
+        group: str = "会员群",
+        *,
+        personal: bool = False,
+        quoted: bool = False,
+        at: float = 0,
     ) -> tickets.Opened:
         info, member = self.asker(who, group)
         asked = Asked(
             group=info, member=member, turn_id=None, question=question, personal=personal,
-            reason="asked_for_person" if personal else "not_in_knowledge",
+            reason="asked_for_person" if personal else "not_in_knowledge", quoted=quoted,
         )  # fmt: skip
         with self.database.transaction() as connection:
-            return tickets.open_or_join(connection, asked, NOW)
+            return tickets.open_or_join(connection, asked, after(at))
+
+    def untold(self, ticket_id: int, at: float) -> list[str]:
+        with self.database.transaction() as connection:
+            ticket = tickets.get(connection, ticket_id)
+            return [asker.member for asker in tickets.untold(connection, ticket, after(at))]
 
 
 @pytest.fixture
@@ -157,17 +172,17 @@ def test_a_hundred_thousand_characters_are_stored_whole(shop: Shop) -> None:
 # -- outbox -------------------------------------------------------------------------
 
 
-def queue(shop: Shop, connection: Connection, *keys: str, **values: object) -> int:
+def queue(shop: Shop, connection: Connection, *keys: str, at: float = 0, **values: object) -> int:
     account = shop.directory.account_id(connection, "web", "demo")
-    (group_id,) = shop.directory.groups(connection)
+    group_id = min(shop.directory.groups(connection))
     new = [
         Delivery(
-            key=key, account_id=account, group_id=group_id, kind="answer",
-            content=Text(text=key), **values,  # type: ignore[arg-type]
+            key=key, account_id=account, group_id=group_id,
+            content=Text(text=key), **{"kind": "answer", **values},  # type: ignore[arg-type]
         )
         for key in keys
     ]  # fmt: skip
-    return outbox.enqueue(connection, new, NOW)
+    return outbox.enqueue(connection, new, after(at))
 
 
 @pytest.fixture
@@ -222,6 +237,29 @@ def test_only_what_needs_a_look_is_settled_by_hand(queued: Shop) -> None:
             outbox.settle_by_hand(connection, 2**31 - 1, "repeat", NOW)
 
 
+def test_a_text_too_long_for_one_message_is_sent_in_parts_in_its_order(queued: Shop) -> None:
+    text = "\n".join(f"{number}. " + "很长的一段说明。" * 12 for number in range(60))
+    with queued.database.transaction() as connection:
+        account = queued.directory.account_id(connection, "web", "demo")
+        (group_id,) = queued.directory.groups(connection)
+        whole = Delivery(
+            key="answer", account_id=account, group_id=group_id, kind="answer",
+            content=Text(text=text), mentions=(Mention(external_id="u", name="小满" * 10),),
+        )  # fmt: skip
+        outbox.enqueue(connection, in_parts(whole), NOW)
+        sent = []
+        for _ in range(4):
+            (delivery,) = outbox.claim(connection, account, "one", NOW).deliveries
+            sent.append(delivery.message)
+        assert outbox.claim(connection, account, "one", NOW).deliveries == ()
+    words = [message.content.text for message in sent if isinstance(message.content, Text)]
+    assert "\n".join(words) == text
+    assert max(map(len, words)) <= 2000
+    assert [len(message.mentions) for message in sent] == [1, 0, 0, 0]
+    assert len(words[0]) + len("@小满") + 9 * 2 + 1 <= 2000
+    assert [message.key for message in sent] == ["answer", "answer:2", "answer:3", "answer:4"]
+
+
 # -- tickets ------------------------------------------------------------------------
 
 
@@ -232,6 +270,49 @@ def test_the_same_question_in_other_words_and_groups_is_one_ticket(shop: Shop) -
     assert (second.ticket_id, second.joined) == (first.ticket_id, True)
     assert not other.joined
     assert not shop.ask("阿杰", "有没有 500ml 的？").joined
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "这个多少钱", "那套还有吗", "多少钱？", "还有货吗", "怎么买", "我的订单到哪了",
+        "我买的还没到", "查下单号 8812345678", "手机号能改吗", "[图片]", "？？",
+        "これはいくらですか", "how much is it", "where is my order",
+    ],
+)  # fmt: skip
+def test_what_means_something_else_in_another_group_is_never_shared(
+    shop: Shop, question: str
+) -> None:
+    first = shop.ask("小满", question)
+    second = shop.ask("阿杰", question, "护肤群")
+    assert not second.joined
+    assert second.ticket_id != first.ticket_id
+
+
+def test_a_question_about_a_quoted_message_is_not_shared_either_way(shop: Shop) -> None:
+    shop.ask("小满", "有没有儿童洗发水", quoted=True)
+    alone = shop.ask("王姐", "有没有儿童洗发水")
+    assert not alone.joined
+    assert not shop.ask("阿杰", "有没有儿童洗发水", "护肤群", quoted=True).joined
+    assert shop.ask("阿杰", "有没有儿童洗发水", "护肤群").ticket_id == alone.ticket_id
+
+
+def test_operators_are_told_of_new_askers_once_a_minute_and_of_each_person_once(
+    shop: Shop,
+) -> None:
+    ticket = shop.ask("小满", "有没有儿童洗发水").ticket_id
+    assert shop.untold(ticket, 0) == []
+    shop.ask("小满", "有没有儿童洗发水", at=5)
+    assert shop.untold(ticket, 5) == []
+    shop.ask("王姐", "有没有儿童洗发水", at=10)
+    assert shop.untold(ticket, 10) == ["王姐"]
+    with shop.database.transaction() as connection:
+        queue(shop, connection, "joined", at=10, kind="notice", ticket_id=ticket)
+    shop.ask("豆豆妈", "有没有儿童洗发水", at=20)
+    assert shop.untold(ticket, 20) == []
+    shop.ask("王姐", "有没有儿童洗发水", at=70)
+    shop.ask("阿杰", "有没有儿童洗发水", "护肤群", at=75)
+    assert shop.untold(ticket, 75) == ["豆豆妈", "阿杰"]
 
 
 def test_two_who_want_a_person_are_two_tickets(shop: Shop) -> None:
@@ -282,27 +363,72 @@ def test_an_unknown_ticket_is_told(shop: Shop, number: int) -> None:
         tickets.get(connection, number)
 
 
-def test_an_answer_is_learned_once(shop: Shop) -> None:
+class Lessons:
+    """A knowledge base that remembers what it was taught."""
+
+    def __init__(self) -> None:
+        self.taken: list[Lesson] = []
+
+    def add(self, _: Connection, lesson: Lesson, now: datetime) -> int:
+        self.taken.append(lesson)
+        return 6 + len(self.taken)
+
+
+def test_an_answer_is_learned_once_for_the_groups_that_asked(shop: Shop) -> None:
     ticket = shop.ask("小满", "有没有儿童洗发水").ticket_id
-    learned: list[tuple[str, str]] = []
-
-    def add(_: Connection, question: str, answer: str, source: str, now: datetime) -> int:
-        learned.append((question, answer))
-        return 7
-
+    shop.ask("阿杰", "有没有儿童洗发水", "护肤群")
+    lessons = Lessons()
     with shop.database.transaction() as connection:
         with pytest.raises(UsageError, match="还没有答复"):
-            tickets.learn(connection, ticket, by="佐藤", now=NOW, add=add)
+            tickets.learn(connection, ticket, by="佐藤", now=NOW, add=lessons.add)
         tickets.reply(connection, ticket, "四月上架", by="佐藤", now=NOW)
-        assert tickets.learn(connection, ticket, by="佐藤", now=NOW, add=add) == 7
+        assert tickets.learn(connection, ticket, by="佐藤", now=NOW, add=lessons.add) == 7
         with pytest.raises(UsageError, match="已经收入"):
-            tickets.learn(connection, ticket, by="佐藤", now=NOW, add=add)
-    assert learned == [("有没有儿童洗发水", "四月上架")]
+            tickets.learn(connection, ticket, by="佐藤", now=NOW, add=lessons.add)
+    assert lessons.taken == [
+        Lesson(
+            question="有没有儿童洗发水",
+            answer="四月上架",
+            source=f"ticket:{ticket}",
+            groups=("会员群", "护肤群"),
+        )
+    ]
+
+
+def test_what_some_groups_know_can_be_learned_once_more_for_all(shop: Shop) -> None:
+    ticket = shop.ask("小满", "有没有儿童洗发水").ticket_id
+    lessons = Lessons()
+    with shop.database.transaction() as connection:
+        tickets.reply(connection, ticket, "四月上架", by="佐藤", now=NOW)
+        tickets.learn(connection, ticket, by="佐藤", now=NOW, add=lessons.add)
+        widened = tickets.learn(
+            connection, ticket, by="佐藤", now=NOW, add=lessons.add, everybody=True
+        )
+        assert tickets.get(connection, ticket).entry_id == widened == 8
+        for everybody in (False, True):
+            with pytest.raises(UsageError, match="已经收入"):
+                tickets.learn(
+                    connection, ticket, by="佐藤", now=NOW, add=lessons.add, everybody=everybody
+                )
+    assert [lesson.groups for lesson in lessons.taken] == [("会员群",), None]
+
+
+def test_a_learned_answer_is_seen_by_its_groups_and_widened_by_everybody(shop: Shop) -> None:
+    ticket = shop.ask("小满", "有没有儿童洗发水").ticket_id
+    shop.ask("阿杰", "有没有儿童洗发水", "护肤群")
+    with shop.database.transaction() as connection:
+        tickets.reply(connection, ticket, "四月上架", by="佐藤", now=NOW)
+        tickets.learn(connection, ticket, by="佐藤", now=NOW, add=learn)
+        assert {str(entry.scope) for entry in catalog.list_entries(connection)} == {
+            "group:会员群",
+            "group:护肤群",
+        }
+        entry_id = tickets.learn(connection, ticket, by="佐藤", now=NOW, add=learn, everybody=True)
+        (entry,) = catalog.list_entries(connection)
+        assert (entry.id, str(entry.scope), entry.text) == (entry_id, "all", "四月上架")
 
 
 def test_a_question_without_words_cannot_be_learned_and_says_so(shop: Shop) -> None:
-    from agent.knowledge_base import learn
-
     ticket = shop.ask("小满", "？？").ticket_id
     with shop.database.transaction() as connection:
         tickets.reply(connection, ticket, "好的", by="佐藤", now=NOW)

@@ -88,7 +88,7 @@ def test_a_newcomer_asks_reads_hands_over_answers_as_operator_and_sees_an_offer(
     card.locator(".quote-button").click()
     say(page, "目前没有洗发水，明年春天会有。")
     expect(page.locator(".row.bot .bubble").last).to_contain_text("#1 已答复 1 人")
-    say(page, "#1 learn")
+    say(page, "#1 learn all")
     expect(page.locator(".row.bot .bubble").last).to_contain_text("已收入知识库")
 
     open_group(page, "森露会员福利群")

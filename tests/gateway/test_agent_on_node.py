@@ -186,15 +186,17 @@ async def test_an_unknown_question_goes_round_by_the_operators_to_everybody_who_
 
     await gateway.say("wxid_li", "@小群\u2005你们有洗发水卖吗", "wxid_bot", room=VIP)
     await sent(gateway, 1, VIP)
+    joined = (await sent(gateway, 2, OPERATORS))[1]
+    assert joined["body"] == "#1 又有 1 人在问：李四（会员群）「你们有洗发水卖吗」"
 
     quoting = f"「小群：{card['body']}」\n- - - - - - - - - - - - - - -\n下个月上市。"
     await gateway.say("wxid_sato", quoting, room=OPERATORS)
     assert (await sent(gateway, 2, ROOM))[1]["body"] == "@张三\u2005下个月上市。"
     assert (await sent(gateway, 2, VIP))[1]["body"] == "@李四\u2005下个月上市。"
 
-    await sent(gateway, 2, OPERATORS)
-    await gateway.say("wxid_sato", "#1 learn", room=OPERATORS)
-    assert "收入知识库" in (await sent(gateway, 3, OPERATORS))[2]["body"]
+    await sent(gateway, 3, OPERATORS)
+    await gateway.say("wxid_sato", "#1 learn all", room=OPERATORS)
+    assert "收入知识库" in (await sent(gateway, 4, OPERATORS))[3]["body"]
     async with asyncio.timeout(60):
         for asked in range(3, 100):
             await gateway.say("wxid_li", "@小群 你们有洗发水卖吗？", "wxid_bot", room=VIP)
