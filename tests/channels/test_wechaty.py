@@ -43,7 +43,7 @@ from agent.channels.base import (
     MembersJoined,
     MembersLeft,
 )
-from agent.channels.wechaty import WechatyChannel
+from agent.channels.wechaty import WechatyChannel, payloads
 from agent.channels.wechaty.attachment import Patience
 from agent.errors import (
     ConfigurationError,
@@ -668,6 +668,24 @@ class TestMessages:
         assert card == MiniProgramCard(
             title="商城", app_id="wx1", username="gh_1", page_path="pages/a"
         )
+
+    @pytest.mark.parametrize(
+        ("thumbnail", "sent"),
+        [
+            ("https://a.example/t.png", "https://a.example/t.png"),
+            ("http://a.example/t.png", "http://a.example/t.png"),
+            ("/home/owner/offers/t.png", None),
+            ("file:///home/owner/t.png", None),
+            ("C:\\Users\\owner\\t.png", None),
+        ],
+    )
+    def test_only_a_thumbnails_web_address_leaves_the_machine(
+        self, thumbnail: str, sent: str | None
+    ) -> None:
+        link = LinkCard(title="新品", url="https://a.example", thumbnail=thumbnail)
+        card = MiniProgramCard(title="商城", app_id="wx1", page_path="a", thumbnail=thumbnail)
+        assert json.loads(payloads.write_link(link)).get("thumbnailUrl") == sent
+        assert json.loads(payloads.write_mini_program(card)).get("thumbUrl") == sent
 
     async def test_a_card_that_cannot_be_read_is_still_a_message(
         self, gateway: FakeGateway, heard: Heard

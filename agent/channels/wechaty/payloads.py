@@ -160,7 +160,7 @@ def write_link(card: LinkCard) -> str:
         title=card.title,
         url=card.url,
         description=card.description,
-        thumbnailUrl=card.thumbnail,
+        thumbnailUrl=_address(card.thumbnail),
     )
 
 
@@ -183,8 +183,14 @@ def write_mini_program(card: MiniProgramCard) -> str:
         username=card.username,
         pagePath=card.page_path,
         description=card.description,
-        thumbUrl=card.thumbnail,
+        thumbUrl=_address(card.thumbnail),
     )
+
+
+def _address(thumbnail: str) -> str:
+    """A thumbnail's address on the web. A path on this machine is nobody else's business, and
+    nobody else could open it."""
+    return thumbnail if thumbnail.lower().startswith(("http://", "https://")) else ""
 
 
 _FILE_BOX_BASE64 = 1
