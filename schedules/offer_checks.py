@@ -6,11 +6,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from schedules import recurrence, yaml_text
+from schedules.content import Image, Text
 from schedules.offer_form import AudienceShape, Finding, did_you_mean
 from schedules.offers import Offer
 from schedules.recurrence import Cron
 
 MAX_IMAGE_BYTES = 10_000_000
+# Larger ones are refused on the way through a Wechaty gateway: a message of 4 MiB, in base64.
+SENT_IMAGE_BYTES = 3_000_000
+LONGEST_TEXT = 2000  # characters in one WeChat message
 OFTEN_A_DAY = 12  # about two posts a day are usual; a cron with "*" for the hour is a slip
 _IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 
@@ -39,6 +43,32 @@ def fault_of_image(path: Path, folder: Path) -> str | None:
     if not is_webp and not beginning.startswith(_IMAGE_SIGNATURES):
         return "is not an image that WeChat shows"
     return f"has {size / 1e6:.1f} MB" if size > MAX_IMAGE_BYTES else None
+
+
+def doubts_about_content(offer: Offer) -> Iterator[Finding]:
+    for position, message in enumerate(offer.content):
+        if isinstance(message, Text) and len(message.text) > LONGEST_TEXT:
+            yield Finding(
+                at=("content", position, "text"),
+                message=f"the text has {len(message.text)} characters; WeChat takes {LONGEST_TEXT}",
+                remedy="shorten it, or make two messages of it",
+                severity="warning",
+            )
+        if isinstance(message, Image) and (size := _size_of(message.path)) > SENT_IMAGE_BYTES:
+            yield Finding(
+                at=("content", position, "image"),
+                message=f"the image has {size / 1e6:.1f} MB; a Wechaty gateway takes "
+                f"{SENT_IMAGE_BYTES / 1e6:.1f} MB and would refuse it",
+                remedy="save it smaller",
+                severity="warning",
+            )
+
+
+def _size_of(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:  # gone since it was checked; the next look at the folder says so
+        return 0
 
 
 def doubts_about_times(offer: Offer, now: datetime) -> Iterator[Finding]:

@@ -152,6 +152,7 @@ def _examine(
     offer = _offer_of(read, source, context, findings)
     if offer is not None:
         findings += offer_checks.doubts_about_times(offer, context.now)
+        findings += offer_checks.doubts_about_content(offer)
     findings += offer_checks.doubts_about_audience(read.audience, context)
     if any(finding.severity == "error" for finding in findings):
         return None, findings

@@ -323,3 +323,17 @@ def test_a_link_that_leads_nowhere_is_reported(load: Write, tmp_path: Path) -> N
 def test_nothing_in_a_file_makes_loading_fail(load: Write, raw: bytes) -> None:
     loaded = load(a=raw)
     assert len(loaded.offers) == 1 or any(p.severity == "error" for p in loaded.problems)
+
+
+def test_what_a_network_would_not_take_is_warned_of(load: Write, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "large.png").write_bytes(PNG + bytes(3_000_000))
+    large = SMALL.replace("- text: 今晚八点", "- image: images/large.png")
+    loaded = load(a=SMALL.replace("今晚八点", "长" * 2001), b=large, c=SMALL)
+    assert {offer.id for offer in loaded.offers} == {"a", "b", "c"}
+    assert [(p.path.stem, p.field, p.severity) for p in loaded.problems] == [
+        ("a", "content[0].text", "warning"),
+        ("b", "content[0].image", "warning"),
+    ]
+    assert "2001 characters" in loaded.problems[0].message
+    assert "3.0 MB" in loaded.problems[1].message
