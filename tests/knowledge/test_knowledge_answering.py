@@ -207,6 +207,23 @@ async def test_a_question_the_shop_never_heard_of_does_not_reach_the_model(ask: 
     assert endpoint.requests == []
 
 
+async def test_what_nobody_asked_the_bot_reaches_the_model_only_if_the_shop_is_sure(
+    tea_house: Index,
+) -> None:
+    draft = drafts(answerable=True, answer="收到退货后 3 个工作日内退款哦。", citations=[1])
+    with ModelEndpoint(draft) as endpoint:
+        model = chat_model("stand-in", api_key="k", base_url=endpoint.url)
+        sure = Answerer(tea_house, model, threshold=0.5)
+        unsure = Answerer(tea_house, model, threshold=1.01)
+        overheard = asked("退款多久到账？", addressed=False)
+        kept_back = await unsure.answer(overheard)
+        assert isinstance(kept_back, NoAnswer)
+        assert kept_back.reason == NoAnswerReason.LOW_CONFIDENCE
+        assert endpoint.requests == []
+        assert isinstance(await unsure.answer(asked("退款多久到账？")), Answer)
+        assert isinstance(await sure.answer(overheard), Answer)
+
+
 async def test_a_model_that_finds_no_answer_in_the_passages_gives_none(ask: Ask) -> None:
     found, _ = await ask(drafts(answerable=False))
     assert isinstance(found, NoAnswer)

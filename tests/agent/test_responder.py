@@ -1,0 +1,197 @@
+"""One turn's trouble is its own, and nothing is left without a word."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection, select
+
+from agent import inbox, outbox
+from agent.database import Database
+from agent.directory import Directory, GroupInfo, GroupPlan
+from agent.gate import QuietTimes, Rules
+from agent.messages import InboundMessage, Text
+from agent.responder import MAX_CLAIMS, Replies, Responder
+from agent.signals import Feed
+from agent.tickets import Lesson
+from agent.timekeeping import ManualClock
+from knowledge.answering import Answer, NoAnswer, NoAnswerReason, Question
+
+BROKEN = "坏群"
+REPLIES = Replies(
+    holding="{bot}去问同事",
+    holding_again="{bot}已经在问",
+    greeting="我是{bot}",
+    identity="我是{bot}",
+    handover="{bot}转给同事",
+)
+
+
+class Unknowing:
+    """Knows one long answer, or nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+
+    async def answer(self, question: Question) -> Answer | NoAnswer:
+        self.asked.append(question)
+        if "成分表" in question.text:
+            text = "水、甘油、烟酰胺。\n" * 400
+            return Answer(text=text, citations=(), confidence=0.9, written_by_model=False)
+        return NoAnswer(reason=NoAnswerReason.NOT_IN_KNOWLEDGE)
+
+
+class Counter:
+    """A responder in three groups, one of which nothing can be judged in."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.clock = ManualClock(datetime(2027, 3, 1, 4, tzinfo=UTC))
+        plans = [
+            GroupPlan(
+                channel="web", account="demo", name=name,
+                kind="operators" if name == "运营群" else "members",
+            )
+            for name in ("会员群", BROKEN, "运营群")
+        ]  # fmt: skip
+        self.directory = Directory(plans, {("web", "demo"): ("小露",)})
+        self.knowledge = Unknowing()
+        self.count = 0
+        self.responder = Responder(
+            database=database, directory=self.directory, answerer=self.knowledge,
+            rules=self.rules, holding_reply=lambda group: True, replies=REPLIES,
+            operators=frozenset(), learn=self.learn, owner="one", now=self.clock.now, feed=Feed(),
+        )  # fmt: skip
+
+    def rules(self, group: GroupInfo) -> Rules:
+        if group.name == BROKEN:
+            raise ValueError("no such policy")
+        return Rules(wake="question")
+
+    def learn(self, connection: Connection, lesson: Lesson, now: datetime) -> int:
+        raise ValueError("no knowledge base today")
+
+    def say(self, who: str, text: str, group: str = "会员群") -> None:
+        self.count += 1
+        message = InboundMessage(
+            channel="web", account="demo", external_id=f"m{self.count}", group_id=group,
+            group_name=group, sender_id=who, sender_name=who, content=Text(text=text),
+            sent_at=self.clock.now(),
+        )  # fmt: skip
+        with self.database.transaction() as connection:
+            inbox.record(connection, self.directory, [message], self.clock.now(), QuietTimes())
+
+    async def judge(self, after_seconds: float = 10) -> None:
+        self.clock.advance(seconds=after_seconds)
+        cases, _ = await self.responder.claim()
+        await self.responder.handle(cases)
+        await self.responder.finish()
+
+    def said(self, group: str = "会员群") -> list[str]:
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                select(outbox.deliveries.c.content, outbox.deliveries.c.group_id).order_by(
+                    outbox.deliveries.c.id
+                )
+            ).all()
+            names = {id_: g.name for id_, g in self.directory.groups(connection).items()}
+        return [row.content["text"] for row in rows if names[row.group_id] == group]
+
+    def decisions(self) -> list[tuple[str, str]]:
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                select(inbox.decisions.c.outcome, inbox.decisions.c.reason).order_by(
+                    inbox.decisions.c.turn_id
+                )
+            )
+            return [(row.outcome, row.reason) for row in rows]
+
+
+@pytest.fixture
+def counter(database: Database) -> Counter:
+    return Counter(database)
+
+
+async def test_a_turn_that_cannot_be_judged_holds_up_no_other_and_is_tried_again_soon(
+    counter: Counter,
+) -> None:
+    counter.say("小满", "@小露 我的秘密是什么", BROKEN)
+    counter.say("王姐", "@小露 你好")
+    await counter.judge()
+    assert counter.said() == ["我是小露"]
+    assert counter.decisions() == [("answered", "greeting")]
+    with counter.database.reading() as connection:
+        again_at = inbox.next_ready(connection)
+    assert again_at == counter.clock.now() + timedelta(seconds=5)
+
+
+async def test_a_question_that_fails_again_and_again_becomes_a_ticket(counter: Counter) -> None:
+    counter.say("小满", "@小露 有没有儿童洗发水", BROKEN)
+    for _ in range(MAX_CLAIMS + 1):
+        await counter.judge(60)
+    assert counter.decisions() == [("escalated", "repeated_failure")]
+    assert counter.said(BROKEN) == ["小露去问同事"]
+
+
+async def test_a_command_that_fails_again_and_again_is_told_in_the_operators_group(
+    counter: Counter,
+) -> None:
+    counter.say("佐藤", "大家好", "运营群")
+    counter.say("小满", "@小露 有没有儿童洗发水")
+    await counter.judge()
+    counter.say("佐藤", "#1 四月上架", "运营群")
+    await counter.judge()
+    before = len(counter.said("运营群"))
+    counter.say("佐藤", "#1 learn", "运营群")
+    counter.say("小满", "@小露 你好")
+    for _ in range(MAX_CLAIMS + 1):
+        await counter.judge(60)
+    (told,) = counter.said("运营群")[before:]
+    assert told.startswith("⚠️ 处理「#1 learn」时多次出错")
+    assert counter.said()[-1] == "我是小露"
+
+
+async def test_every_text_calls_the_bot_by_its_name_in_the_group(counter: Counter) -> None:
+    for who, text in (
+        ("小满", "@小露 有没有儿童洗发水"),
+        ("王姐", "@小露 有没有儿童洗发水"),
+        ("豆豆妈", "@小露 转人工"),
+        ("阿杰", "@小露 你是谁"),
+    ):
+        counter.say(who, text)
+        await counter.judge()
+    assert counter.said() == ["小露去问同事", "小露已经在问", "小露转给同事", "我是小露"]
+
+
+async def test_operators_read_who_joins_a_ticket_at_most_once_a_minute(counter: Counter) -> None:
+    counter.say("佐藤", "大家好", "运营群")
+    counter.say("小满", "@小露 有没有儿童洗发水")
+    await counter.judge()
+    for who in ("王姐", "豆豆妈"):
+        counter.say(who, "@小露 有没有儿童洗发水？")
+        await counter.judge()
+    counter.say("阿杰", "@小露 有没有儿童洗发水？")
+    await counter.judge(90)
+    assert counter.said("运营群")[1:] == [
+        "#1 又有 1 人在问：王姐（会员群）「有没有儿童洗发水?」",
+        "#1 又有 2 人在问：豆豆妈（会员群）「有没有儿童洗发水?」"
+        "、阿杰（会员群）「有没有儿童洗发水?」",
+    ]
+
+
+async def test_a_long_answer_is_sent_in_parts(counter: Counter) -> None:
+    counter.say("小满", "@小露 请问精华的成分表")
+    await counter.judge()
+    assert [len(text) <= 2000 for text in counter.said()] == [True, True, True]
+    assert "\n".join(counter.said()) == ("水、甘油、烟酰胺。\n" * 400).strip()
+
+
+async def test_the_answerer_is_told_whether_the_bot_was_asked(counter: Counter) -> None:
+    counter.say("小满", "@小露 防晒多久补一次？")
+    counter.say("王姐", "面膜一周敷几次？")
+    await counter.judge()
+    assert {q.text: q.addressed for q in counter.knowledge.asked} == {
+        "防晒多久补一次?": True,
+        "面膜一周敷几次?": False,
+    }
