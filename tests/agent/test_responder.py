@@ -184,7 +184,7 @@ async def test_a_long_answer_is_sent_in_parts(counter: Counter) -> None:
     counter.say("小满", "@小露 请问精华的成分表")
     await counter.judge()
     assert [len(text) <= 2000 for text in counter.said()] == [True, True, True]
-    assert "\n".join(counter.said()) == ("水、甘油、烟酰胺。\n" * 400).strip()
+    assert "\n".join(counter.said()) == "水、甘油、烟酰胺。\n" * 400
 
 
 async def test_the_answerer_is_told_whether_the_bot_was_asked(counter: Counter) -> None:
