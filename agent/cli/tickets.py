@@ -66,7 +66,12 @@ def reply(
     number: Number,
     text: Annotated[str, typer.Argument(help="What everybody who asked will read.")],
     by: By = "cli",
-    learn: Annotated[bool, typer.Option(help="Also make it knowledge.")] = False,
+    learn: Annotated[
+        bool, typer.Option(help="Also make it knowledge, for the groups that asked.")
+    ] = False,
+    for_all: Annotated[
+        bool, typer.Option("--for-all", help="Make it knowledge for every group.")
+    ] = False,
 ) -> None:
     """Answer everybody who asked; the running process sends it."""
     from agent import bootstrap, tickets
@@ -75,8 +80,8 @@ def reply(
     with opening.opened(context) as (settings, database), database.transaction() as connection:
         now = bootstrap.open_clock(settings).now()
         groups = tickets.reply(connection, number, text, by=by, now=now)
-        if learn:
-            tickets.learn(connection, number, by=by, now=now, add=add)
+        if learn or for_all:
+            tickets.learn(connection, number, by=by, now=now, add=add, everybody=for_all)
     typer.echo(f"#{number}: reply queued for {groups} group(s)")
 
 
