@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from agent import audit, outbox
 from agent.database import Database
-from agent.directory import Directory, GroupInfo
+from agent.directory import Directory, GroupInfo, unseen_account
 from agent.errors import Finding, StorageUnavailable, UsageError
 from agent.messages import Content, Image, LinkCard, MiniProgramCard, Text
 from agent.pacing import QuietHours, quiet_until
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 _LEASE_SECONDS = 60
 _CLAIMED_AT_ONCE = 20
 _PLANNED_AT_ONCE = 2_000
+_SETTLING = timedelta(minutes=1)  # after a start, for accounts that were never online before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,7 @@ class Promotions:
         self._queued = queued
         self._seen: tuple[tuple[str, int, int], ...] | None = None
         self._planned_on: datetime | None = None
+        self._started = now()
 
     # -- the folder -----------------------------------------------------------------
 
@@ -145,12 +147,19 @@ class Promotions:
             except StorageUnavailable:
                 self._seen = None  # not taken over: look again at the next tick
                 raise
+        if await self._database.read(self._too_early):
+            return self._now() + _SETTLING / 60
         while due := await self._database.write(self._claim):
             for occurrence in due:
                 count = await self._database.write(partial(self._dispatch, occurrence=occurrence))
                 log.info("offer", offer=occurrence.offer_id, deliveries=count)
                 self._queued.set()
         return await self._database.read(lambda c: store.next_due(c, self._now()))
+
+    def _too_early(self, connection: Connection) -> bool:
+        """Whether an account's groups are still to be seen for the first time: an offer that falls
+        due meanwhile would reach nobody. Not for long, since an account may stay away."""
+        return self._now() - self._started < _SETTLING and unseen_account(connection)
 
     def _planning_is_stale(self) -> bool:
         return self._planned_on is None or self._now() - self._planned_on > timedelta(hours=1)

@@ -6,7 +6,7 @@ stays with that group, and after a new login, which may change every id, what we
 its old id is found again by its name.
 """
 
-from agent.directory.directory import Directory
+from agent.directory.directory import Directory, unseen_account
 from agent.directory.members import find_members, known_ids, present_members
 from agent.directory.places import GroupInfo, GroupPlan, MemberInfo, Place
 from agent.directory.tables import accounts, groups, members
@@ -23,4 +23,5 @@ __all__ = [
     "known_ids",
     "members",
     "present_members",
+    "unseen_account",
 ]

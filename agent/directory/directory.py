@@ -441,3 +441,10 @@ def _warn(plan: GroupPlan, ids: Sequence[str]) -> None:
         kind=plan.kind,
         ids=list(ids),
     )
+
+
+def unseen_account(connection: Connection) -> bool:
+    """Whether some account was never online yet, or has shown none of its groups."""
+    shown = select(groups.c.id).where(groups.c.account_id == accounts.c.id).exists()
+    unseen = select(accounts.c.id).where(accounts.c.online_at.is_(None) | ~shown).limit(1)
+    return connection.scalar(unseen) is not None

@@ -202,6 +202,7 @@ async def measure_fan_out(folder: Path) -> list[Figure]:
                         at=now,
                     ),
                 )
+            connection.exec_driver_sql("UPDATE accounts SET online_at = 0")
             connection.exec_driver_sql("UPDATE groups SET kind = 'members', tags = '[\"all\"]'")
         application.promotions.sync()
         for _ in range(3):
