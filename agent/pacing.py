@@ -51,6 +51,8 @@ class Pacer:
         """The earliest moment from `now` on at which a message to the group may be sent."""
         if self.limits.unlimited:
             return now
+        if self._last is not None and self._last[0] > now:
+            self._clock_was_set_back(now)
         ready = now
         if self._last is not None:
             last_at, last_group = self._last
@@ -76,6 +78,13 @@ class Pacer:
             self._last_of_group = {
                 group: when for group, when in self._last_of_group.items() if at - when < _MINUTE
             }
+
+    def _clock_was_set_back(self, now: datetime) -> None:
+        """What lies in the future now counts as sent this moment, not as sent in an hour."""
+        assert self._last is not None
+        self._last = (now, self._last[1])
+        self._recent = deque(min(at, now) for at in self._recent)
+        self._last_of_group = {group: min(at, now) for group, at in self._last_of_group.items()}
 
     def _minute_has_room(self, now: datetime) -> datetime:
         while self._recent and now - self._recent[0] >= _MINUTE:

@@ -110,3 +110,13 @@ def test_quiet_hours_end_in_the_future_and_outside_of_themselves(
 def test_no_quiet_hours_are_never_quiet() -> None:
     assert quiet_until(None, SHANGHAI, START) is None
     assert quiet_until(QuietHours(start=time(8), end=time(8)), SHANGHAI, START) is None
+
+
+def test_a_clock_that_is_set_back_silences_nobody() -> None:
+    pacer = Pacer(PaceLimits(seconds_within_group=1, seconds_between_groups=3, per_minute=2))
+    noon = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+    pacer.sent(1, noon)
+    pacer.sent(2, noon + timedelta(seconds=3))
+    an_hour_ago = noon - timedelta(hours=1)
+    ready = pacer.ready_at(1, an_hour_ago)
+    assert an_hour_ago < ready <= an_hour_ago + timedelta(minutes=1)
