@@ -146,6 +146,7 @@ _REASONS = {
     "model_failed": "模型没有给出可用的答案",
     "failed_check": "答案没有通过核对",
     "asked_for_person": "要求人工",
+    "too_long": "消息太长，请人看一下",
     "repeated_failure": "多次处理失败",
 }
 

@@ -33,7 +33,6 @@ class Reason(StrEnum):
     not_addressed = "not_addressed"
     chatter = "chatter"
     no_words = "no_words"
-    from_bot = "from_bot"
     too_old = "too_old"
     muted = "muted"
     silenced = "silenced"
@@ -48,9 +47,8 @@ class Reason(StrEnum):
     low_confidence = "low_confidence"
     model_failed = "model_failed"
     failed_check = "failed_check"
-    repeated_failure = "repeated_failure"
-    # refused
     too_long = "too_long"
+    repeated_failure = "repeated_failure"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +127,7 @@ def judge(turn: Turn, rules: Rules, bot: Bot, now: datetime) -> Decision | GoOn:
     if not turn.addressed:
         return _judge_unaddressed(turn, rules, question)
     if len(question) > JUDGED_CHARACTERS:
-        return Decision(outcome=Outcome.escalated, reason=Reason.low_confidence)
+        return Decision(outcome=Outcome.escalated, reason=Reason.too_long)
     if reason := _small_talk(question):
         outcome = {
             Reason.chatter: Outcome.silent,

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -42,6 +41,7 @@ from agent.messages import (
     content_from_json,
     content_to_json,
     plain,
+    quote_to_json,
     text_of,
 )
 
@@ -308,7 +308,7 @@ def _insert_messages(
                 "from_self": message.from_self,
                 "addressed": to_us,
                 "content": content_to_json(message.content),
-                "quote": _quote_to_json(message.quote),
+                "quote": quote_to_json(message.quote),
                 "fingerprint": fingerprint(message.content) if message.from_self else "",
                 "sent_at": message.sent_at,
                 "received_at": now,
@@ -363,17 +363,6 @@ def fingerprint(content: Content) -> str:
     """What stays the same of a message between our sending it and its echo: its words without
     spacing, or its kind and title. Networks change spaces, file names and thumbnails."""
     return f"{content.kind}:{''.join(plain(text_of(content)).split())}"
-
-
-def _quote_to_json(quote: Quote | None) -> dict[str, Any] | None:
-    if quote is None:
-        return None
-    return {
-        "external_id": quote.external_id,
-        "sender_id": quote.sender_id,
-        "sender_name": quote.sender_name,
-        "text": quote.text,
-    }
 
 
 # -- claiming -----------------------------------------------------------------------

@@ -148,6 +148,11 @@ def content_from_json(stored: dict[str, Any]) -> Content:
     return _KINDS[values.pop("kind")](**values)
 
 
+def quote_to_json(quote: Quote | None) -> dict[str, str] | None:
+    """A JSON object that `Quote(**…)` turns back into an equal value; None stays None."""
+    return None if quote is None else asdict(quote)
+
+
 def text_of(content: Content) -> str:
     """The words in `content` that a reader sees, for judging and for one-line summaries."""
     match content:

@@ -43,6 +43,7 @@ from agent.messages import (
     Quote,
     content_from_json,
     content_to_json,
+    quote_to_json,
     with_mentions,
 )
 from agent.messages import Text as TextContent
@@ -190,7 +191,7 @@ def _row(delivery: Delivery, now: datetime) -> dict[str, Any]:
         "priority": delivery.priority,
         "content": content_to_json(delivery.content),
         "mentions": [[mention.external_id, mention.name] for mention in delivery.mentions],
-        "quote": _quote_to_json(delivery.quote),
+        "quote": quote_to_json(delivery.quote),
         "fingerprint": _sent_fingerprint(delivery.content, delivery.mentions),
         "state": "pending",
         "not_before": delivery.not_before or now,
@@ -205,10 +206,6 @@ def _row(delivery: Delivery, now: datetime) -> dict[str, Any]:
         "ticket_id": delivery.ticket_id,
         "occurrence_id": delivery.occurrence_id,
     }
-
-
-def _quote_to_json(quote: Quote | None) -> dict[str, Any] | None:
-    return None if quote is None else {**vars(quote)}
 
 
 def _sent_fingerprint(content: Content, mentions: tuple[Mention, ...]) -> str:

@@ -91,11 +91,10 @@ def _answered(
     from dataclasses import asdict
 
     from agent import bootstrap
-    from agent.timekeeping import SystemClock
     from knowledge.answering import Answer, Question
     from knowledge.index import SearchScope
 
-    clock = SystemClock()
+    clock = bootstrap.open_clock(settings)
     knowledge = bootstrap.open_knowledge(settings, database, clock)
     try:
         knowledge.take_over()
@@ -160,10 +159,9 @@ def ingest(
     from rich.progress import Progress
 
     from agent import bootstrap
-    from agent.timekeeping import SystemClock
 
     with opening.opened(context) as (settings, database):
-        knowledge = bootstrap.open_knowledge(settings, database, SystemClock())
+        knowledge = bootstrap.open_knowledge(settings, database, bootstrap.open_clock(settings))
         try:
             problems = knowledge.findings()
             report = knowledge.take_over()

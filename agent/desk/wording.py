@@ -31,7 +31,6 @@ REASONS: dict[str, str] = {
     Reason.not_addressed: N_("Nobody called it, and this group wants to be left alone."),
     Reason.chatter: N_("Small talk between members."),
     Reason.no_words: N_("There are no words to judge."),
-    Reason.from_bot: N_("The bot said this itself."),
     Reason.too_old: N_("It arrived too late to be answered."),
     Reason.muted: N_("The bot is muted in this group."),
     Reason.silenced: N_("A silence rule of this group fits the words."),
