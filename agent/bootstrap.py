@@ -269,6 +269,7 @@ def _open_index(settings: Settings) -> Index:
 def _open_answerer(settings: Settings, index: Index) -> Answerer:
     from knowledge import providers
     from knowledge.answering import DEFAULT_THRESHOLD, Answerer
+    from knowledge.writing import Writer
 
     model = providers.chat_model(
         settings.model.name,
@@ -279,10 +280,9 @@ def _open_answerer(settings: Settings, index: Index) -> Answerer:
     threshold = settings.knowledge.threshold
     return Answerer(
         index,
-        model,
+        Writer(model, method=settings.model.structured_output) if model else None,
         threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
         limit_seconds=settings.model.timeout_seconds,
-        method=settings.model.structured_output,
     )
 
 

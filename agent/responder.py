@@ -21,7 +21,7 @@ from agent.gate import Bot, Decision, GoOn, Outcome, Reason, Rules, Said, Turn, 
 from agent.inbox import ClaimedTurn
 from agent.messages import Mention, Text, text_of
 from agent.signals import Feed
-from knowledge.answering import Answer, NoAnswer, NoAnswerReason, Question
+from knowledge.answers import Answer, NoAnswer, NoAnswerReason, Question
 from knowledge.index import Passage, SearchScope
 
 log = structlog.get_logger(__name__)

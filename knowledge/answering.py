@@ -8,20 +8,14 @@ Whatever goes wrong on the way is a `NoAnswer` with its reason: a human takes ov
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
-from knowledge import generation, several
-from knowledge.generation import ModelCall, StructuredMethod
-from knowledge.index import Index, Passage, SearchScope
-from knowledge.language import clipped, has_words, leans, plain, sentences
-from knowledge.providers import ModelFault
-
-if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+from knowledge import several
+from knowledge.answers import Answer, ModelCall, NoAnswer, NoAnswerReason, Question
+from knowledge.index import Index, Passage
+from knowledge.language import clipped, has_words, leans, plain
+from knowledge.quoting import excerpt, together
+from knowledge.writing import Writer
 
 __all__ = ["Answer", "Answerer", "ModelCall", "NoAnswer", "NoAnswerReason", "Question"]
 
@@ -30,71 +24,6 @@ DEFAULT_THRESHOLD = 0.6
 _HOPELESS = 0.05
 _PASSAGES = 5
 _LOOKING_BACK = 3
-QUOTE_CHARACTERS = 220
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What a member asked, where and when. `context` holds the group's recent messages, oldest
-    first; `quoted` the text of the message that was quoted; not `addressed` is what nobody asked
-    the bot."""
-
-    text: str
-    scope: SearchScope
-    now: datetime
-    language: str = "zh"
-    context: tuple[str, ...] = ()
-    quoted: str | None = None
-    addressed: bool = True
-
-
-class NoAnswerReason(StrEnum):
-    """Why there is no answer."""
-
-    NOT_IN_KNOWLEDGE = "not_in_knowledge"
-    LOW_CONFIDENCE = "low_confidence"
-    EMPTY_KNOWLEDGE = "empty_knowledge"
-    EMPTY_QUESTION = "empty_question"
-    MODEL_UNAVAILABLE = "model_unavailable"
-    MODEL_TIMEOUT = "model_timeout"
-    MODEL_RATE_LIMITED = "model_rate_limited"
-    MODEL_NONSENSE = "model_nonsense"
-    FAILED_CHECK = "failed_check"
-
-
-_FAULTS = {
-    ModelFault.UNAVAILABLE: NoAnswerReason.MODEL_UNAVAILABLE,
-    ModelFault.REJECTED: NoAnswerReason.MODEL_UNAVAILABLE,
-    ModelFault.TIMEOUT: NoAnswerReason.MODEL_TIMEOUT,
-    ModelFault.RATE_LIMITED: NoAnswerReason.MODEL_RATE_LIMITED,
-    ModelFault.NONSENSE: NoAnswerReason.MODEL_NONSENSE,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """Text for the member, the passages it rests on, and how sure retrieval was (0..1).
-
-    `passages` is everything that was looked at; `model` tells what a model call cost, if any.
-    """
-
-    text: str
-    citations: tuple[Passage, ...]
-    confidence: float
-    written_by_model: bool
-    passages: tuple[Passage, ...] = ()
-    model: ModelCall | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoAnswer:
-    """Nothing to say to the member; `passages` are the nearest entries, for the operator."""
-
-    reason: NoAnswerReason
-    confidence: float = 0.0
-    passages: tuple[Passage, ...] = ()
-    model: ModelCall | None = None
-    detail: str = ""
 
 
 class Answerer:
@@ -108,18 +37,16 @@ class Answerer:
     def __init__(
         self,
         index: Index,
-        model: BaseChatModel | None = None,
+        writer: Writer | None = None,
         *,
         threshold: float = DEFAULT_THRESHOLD,
         limit_seconds: float = 20.0,
-        method: StructuredMethod = "function_calling",
         curated_from: float | None = None,
     ) -> None:
         self._index = index
-        self._model = model
+        self._writer = writer
         self._threshold = threshold
         self._limit_seconds = limit_seconds
-        self._method = method
         self._curated_from = curated_from
 
     async def answer(self, question: Question) -> Answer | NoAnswer:
@@ -133,7 +60,7 @@ class Answerer:
         deadline = loop.time() + self._limit_seconds
         try:
             async with asyncio.timeout_at(deadline):
-                if self._model is None:
+                if self._writer is None:
                     return await asyncio.to_thread(self.judge, question)
                 passages = await asyncio.to_thread(self._gathered, question)
         except TimeoutError:
@@ -148,7 +75,7 @@ class Answerer:
             return self._quoted(question, passages)
         if not question.addressed and best.score < self._threshold:
             return self._unsure(passages)
-        return await self._written(self._model, question, passages, deadline - loop.time())
+        return await self._writer.write(question, passages, deadline - loop.time())
 
     def judge(self, question: Question) -> Answer | NoAnswer:
         """The answer that the sources alone give, without a model even where there is one.
@@ -162,7 +89,7 @@ class Answerer:
         if parts:
             each = [self._judged(replace(question, text=part)) for part in parts]
             if any(isinstance(outcome, Answer) for outcome in each):
-                return _together(each)
+                return together(each)
         return self._judged(question)
 
     def _judged(self, question: Question) -> Answer | NoAnswer:
@@ -233,79 +160,3 @@ class Answerer:
         return NoAnswer(
             reason=NoAnswerReason.LOW_CONFIDENCE, confidence=passages[0].score, passages=passages
         )
-
-    async def _written(
-        self,
-        model: BaseChatModel,
-        question: Question,
-        passages: tuple[Passage, ...],
-        limit_seconds: float,
-    ) -> Answer | NoAnswer:
-        context = (*question.context, *([question.quoted] if question.quoted else []))
-        draft, call = await generation.ask(
-            model, question=clipped(question.text), passages=passages, context=context,
-            language=question.language, limit_seconds=limit_seconds, method=self._method,
-        )  # fmt: skip
-        confidence = passages[0].score
-
-        def none(reason: NoAnswerReason, detail: str = "") -> NoAnswer:
-            return NoAnswer(
-                reason=reason, confidence=confidence, passages=passages, model=call, detail=detail
-            )
-
-        if isinstance(draft, generation.Failed):
-            return none(_FAULTS[draft.fault], draft.detail)
-        if not draft.answerable:
-            return none(
-                NoAnswerReason.NOT_IN_KNOWLEDGE, "the model found no answer in the passages"
-            )
-        if not draft.answer.strip():
-            return none(NoAnswerReason.MODEL_NONSENSE, "answerable, but empty")
-        wrong = generation.objection(draft, passages)
-        if wrong:
-            return none(NoAnswerReason.FAILED_CHECK, wrong)
-        cited = tuple(passages[number - 1] for number in dict.fromkeys(draft.citations))
-        return Answer(
-            text=draft.answer.strip(), citations=cited, confidence=confidence,
-            written_by_model=True, passages=passages, model=call,
-        )  # fmt: skip
-
-
-def _together(each: Sequence[Answer | NoAnswer]) -> Answer | NoAnswer:
-    """One answer to several questions, if all of them have one; otherwise a person answers, since
-    a member who reads half an answer thinks that the rest was overlooked."""
-    passages = {passage.entry_id: passage for outcome in each for passage in outcome.passages}
-    answers = [outcome for outcome in each if isinstance(outcome, Answer)]
-    confidence = min(outcome.confidence for outcome in each)
-    if len(answers) < len(each):
-        return NoAnswer(
-            reason=NoAnswerReason.LOW_CONFIDENCE, confidence=confidence,
-            passages=tuple(passages.values())[:_PASSAGES],
-            detail=f"of {len(each)} questions {len(answers)} can be answered",
-        )  # fmt: skip
-    cited = {passage.entry_id: passage for answer in answers for passage in answer.citations}
-    return Answer(
-        text="\n".join(dict.fromkeys(answer.text for answer in answers)),
-        citations=tuple(cited.values()), confidence=confidence, written_by_model=False,
-        passages=tuple(passages.values())[:_PASSAGES],
-    )  # fmt: skip
-
-
-def excerpt(text: str, question: str) -> str:
-    """A long passage, cut at sentence ends to the stretch that shares most with a question."""
-    parts = sentences(text)
-    if len(text) <= QUOTE_CHARACTERS or len(parts) < 2:
-        return text.strip()
-    asked = plain(clipped(question))
-    wanted = {asked[start : start + 2] for start in range(len(asked) - 1)}
-    shares = [sum(1 for pair in wanted if pair in plain(part)) for part in parts]
-    first = last = max(range(len(parts)), key=lambda place: (shares[place], -place))
-    size = len(parts[first])
-    while True:
-        before = shares[first - 1] if first > 0 else -1
-        after = shares[last + 1] if last + 1 < len(parts) else -1
-        place = last + 1 if after >= before else first - 1
-        if max(before, after) < 0 or size + len(parts[place]) > QUOTE_CHARACTERS:
-            return "".join(parts[first : last + 1]).strip()
-        size += len(parts[place])
-        first, last = min(first, place), max(last, place)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from knowledge.answers import ModelCall
 from knowledge.index import Passage
 from knowledge.language import plain
 from knowledge.providers import ModelFault, fault
@@ -37,17 +38,6 @@ class Draft(BaseModel):
     answerable: bool = Field(description="whether the excerpts answer the question")
     answer: str = Field(default="", description="the answer; empty when not answerable")
     citations: list[int] = Field(default_factory=list, description="numbers of excerpts used")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelCall:
-    """What asking a model cost: tokens where the endpoint told them, wall seconds, attempts."""
-
-    model: str
-    input_tokens: int | None
-    output_tokens: int | None
-    seconds: float
-    attempts: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import MetaData
 
 from agent import audit, directory, inbox, outbox, tickets  # noqa: F401  they define tables
+from agent.compliance import tables as _compliance  # noqa: F401
 from agent.database import metadata
-from knowledge import catalog
+from knowledge import calibration, catalog  # noqa: F401
 from schedules import tables as calendar
 
 

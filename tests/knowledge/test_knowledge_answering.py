@@ -20,8 +20,10 @@ from tea_shop import ANY_GROUP, NOW, TEA_SHOP
 
 from knowledge.answering import Answer, Answerer, NoAnswer, NoAnswerReason, Question
 from knowledge.audience import SearchScope, for_group
+from knowledge.generation import StructuredMethod
 from knowledge.index import Index
 from knowledge.providers import chat_model
+from knowledge.writing import Writer
 
 Ask = Callable[..., Any]
 
@@ -162,11 +164,13 @@ def ask(tea_house: Index) -> Ask:
         text: str = "退款多久到账？",
         *,
         limit_seconds: float = 20.0,
+        method: StructuredMethod = "function_calling",
         **more: Any,
     ) -> tuple[Answer | NoAnswer, ModelEndpoint]:
         with ModelEndpoint(behaviour) as endpoint:
             model = chat_model("stand-in", api_key="k", base_url=endpoint.url)
-            answerer = Answerer(tea_house, model, limit_seconds=limit_seconds, **more)
+            writer = Writer(model, method=method)
+            answerer = Answerer(tea_house, writer, limit_seconds=limit_seconds, **more)
             return await answerer.answer(asked(text)), endpoint
 
     return ask_it
@@ -213,8 +217,8 @@ async def test_what_nobody_asked_the_bot_reaches_the_model_only_if_the_shop_is_s
     draft = drafts(answerable=True, answer="收到退货后 3 个工作日内退款哦。", citations=[1])
     with ModelEndpoint(draft) as endpoint:
         model = chat_model("stand-in", api_key="k", base_url=endpoint.url)
-        sure = Answerer(tea_house, model, threshold=0.5)
-        unsure = Answerer(tea_house, model, threshold=1.01)
+        sure = Answerer(tea_house, Writer(model), threshold=0.5)
+        unsure = Answerer(tea_house, Writer(model), threshold=1.01)
         overheard = asked("退款多久到账？", addressed=False)
         kept_back = await unsure.answer(overheard)
         assert isinstance(kept_back, NoAnswer)
@@ -287,7 +291,7 @@ async def test_an_endpoint_that_is_down_means_no_answer(tea_house: Index) -> Non
     with ModelEndpoint(says("")) as endpoint:
         url = endpoint.url
     model = chat_model("stand-in", api_key="k", base_url=url)
-    found = await Answerer(tea_house, model).answer(asked("退款多久到账？"))
+    found = await Answerer(tea_house, Writer(model)).answer(asked("退款多久到账？"))
     assert isinstance(found, NoAnswer)
     assert found.reason == NoAnswerReason.MODEL_UNAVAILABLE
     assert found.model is not None
@@ -317,7 +321,7 @@ async def test_a_sure_curated_answer_is_quoted_although_a_model_is_there(ask: As
 async def test_a_key_never_shows_in_what_went_wrong(tea_house: Index) -> None:
     with ModelEndpoint(sends(401, b'{"error": {"message": "bad key sk-secret"}}')) as endpoint:
         model = chat_model("stand-in", api_key="sk-secret", base_url=endpoint.url)
-        found = await Answerer(tea_house, model).answer(asked("退款多久到账？"))
+        found = await Answerer(tea_house, Writer(model)).answer(asked("退款多久到账？"))
     assert "sk-secret" not in repr(found)
 
 
