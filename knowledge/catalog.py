@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
@@ -26,9 +26,10 @@ from knowledge.documents import Chunk, Document, Loaded
 from knowledge.language import has_words, plain
 
 __all__ = [
-    "Entry", "EntryState", "NoSuchEntry", "Scope", "SearchScope", "SyncReport", "add_entry",
-    "changes_since", "edit", "everybody", "get", "history", "identity", "list_entries", "metadata",
-    "retire", "revision", "sync",
+    "Entry", "EntryState", "NoSuchEntry", "Scope", "SearchScope", "Selection", "SyncReport",
+    "add_entry", "approve", "changes_since", "count", "count_by_source", "edit", "everybody",
+    "from_file", "get", "history", "identity", "list_entries", "metadata", "retire", "revision",
+    "selected", "sync",
 ]  # fmt: skip
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,7 +53,8 @@ class Instant(TypeDecorator[datetime]):
 
 
 class EntryState(StrEnum):
-    """`live` entries are retrieved; `replaced` and `retired` ones are history."""
+    """`live` entries are retrieved; a `draft` waits for somebody to approve it; `replaced` and
+    `retired` ones are history."""
 
     LIVE = "live"
     DRAFT = "draft"
@@ -298,15 +300,20 @@ def add_entry(
     tags: Iterable[str] = (),
     valid_from: datetime | None = None,
     valid_to: datetime | None = None,
+    language: str | None = None,
+    draft: bool = False,
 ) -> int:
     """Make a question and its answer known, live at once; returns the entry's id.
 
     The same question from the same source and for the same audience replaces the earlier answer.
-    Raises ValueError when question or answer is blank.
+    A `draft` is retrieved only once it is approved, and replaces nothing but an earlier draft
+    until then. `language` is told from the script unless given. Raises ValueError when question
+    or answer is blank, or when it would never be valid.
     """
     question, answer = question.strip(), answer.strip()
     if not has_words(question) or not answer:
         raise ValueError("an entry needs a question in words and an answer")
+    _check_validity(valid_from, valid_to)
     chunk = Chunk(
         kind="faq", key=_question_key(question, scope), question=question, text=answer,
         tags=tuple(tags), scope=scope, valid_from=valid_from, valid_to=valid_to,
@@ -314,10 +321,38 @@ def add_entry(
     stamp = _next_revision(connection)
     told = Document(path=source, kind="entry", title=source, content_hash="", chunks=(chunk,))
     values = _values(chunk, told, now, stamp)
-    earlier = next((row for row in _live(connection, source) if row.key == chunk.key), None)
+    if language:
+        values["language"] = language
+    wanted = EntryState.DRAFT if draft else EntryState.LIVE
+    values["state"] = wanted.value
+    earlier = _current(connection, source, chunk.key, wanted)
     if earlier is not None:
         return _replace(connection, earlier, values, now, stamp)
     return _insert(connection, values)
+
+
+def approve(connection: Connection, entry_id: int, now: datetime) -> int | None:
+    """Make a draft live under its own id; returns the id of the entry that it replaces, if any.
+
+    Raises `NoSuchEntry`, and ValueError for what is no draft.
+    """
+    # Before reading: who waits for another process's approval must see what it did.
+    stamp = _next_revision(connection)
+    draft = get(connection, entry_id)
+    if draft.state is not EntryState.DRAFT:
+        raise ValueError(f"entry {entry_id} is {draft.state.value}; only a draft can be approved")
+    before = _current(connection, draft.source, draft.key, EntryState.LIVE)
+    version = draft.version
+    if before is not None:
+        _mark_replaced(connection, before.id, now, stamp)
+        _point_at(connection, before.id, entry_id)
+        version = max(version, before.version + 1)
+    connection.execute(
+        sa.update(entries)
+        .where(entries.c.id == entry_id)
+        .values(state=EntryState.LIVE.value, version=version, changed_at=now, revision=stamp)
+    )
+    return None if before is None else int(before.id)
 
 
 def edit(
@@ -325,33 +360,71 @@ def edit(
     entry_id: int,
     *,
     now: datetime,
+    question: str | None = None,
     answer: str | None = None,
     valid_from: datetime | None = None,
     valid_to: datetime | None = None,
     scope: Scope | None = None,
+    language: str | None = None,
+    clear: Collection[Literal["valid_from", "valid_to"]] = (),
 ) -> int:
-    """Replace a live entry by a new version with what is given changed; returns the new id."""
-    before = get(connection, entry_id)
-    if not before.live:
-        raise ValueError(f"entry {entry_id} is {before.state.value}; edit the live one")
+    """Replace a live entry or a draft by a new version with what is given changed; returns the new
+    id. `clear` takes a limit of validity away. Raises `NoSuchEntry`, and ValueError for history,
+    for what would be no entry, and for a question that another entry of the source answers."""
     stamp = _next_revision(connection)
+    before = get(connection, entry_id)
+    if before.state not in (EntryState.LIVE, EntryState.DRAFT):
+        successor = f"; its present version is {before.replaced_by}" if before.replaced_by else ""
+        raise ValueError(f"entry {entry_id} is {before.state.value}{successor}")
+    if question is not None and before.question is None:
+        raise ValueError(f"entry {entry_id} is a passage, which has no question")
     row = connection.execute(sa.select(entries).where(entries.c.id == entry_id)).one()
     values = dict(row._mapping)
     del values["id"]
     values.update(created_at=now, changed_at=now, revision=stamp)
-    if answer is not None:
-        if not answer.strip():
-            raise ValueError("an entry needs an answer")
-        values["text"] = answer.strip()
+    for name, text in (("question", question), ("text", answer)):
+        if text is not None:
+            values[name] = text.strip()
+    if not values["text"] or not (before.question is None or has_words(values["question"])):
+        raise ValueError("an entry needs a question in words and an answer")
+    values.update(dict.fromkeys(clear))
     if valid_from is not None:
         values["valid_from"] = valid_from
     if valid_to is not None:
         values["valid_to"] = valid_to
+    _check_validity(values["valid_from"], values["valid_to"])
     if scope is not None:
         values.update(scope_kind=scope.kind.value, scope_names=_joined(scope.names))
+    if language or before.language == _language(f"{before.question or ''}{before.text}"):
+        values["language"] = language or _language(f"{values['question'] or ''}{values['text']}")
+    if before.question and before.key == _question_key(before.question, before.scope):
+        values["key"] = _question_key(values["question"], scope or before.scope)
+        other = _current(connection, before.source, values["key"], before.state)
+        if other is not None and other.id != entry_id:
+            raise ValueError(f"entry {other.id} answers this question for this audience already")
     # Differs from every file's digest, so that the source's next edit of this row wins again.
     values["digest"] = hashlib.sha256(repr(sorted(map(str, values.items()))).encode()).hexdigest()
     return _replace(connection, row, values, now, stamp)
+
+
+def _check_validity(valid_from: datetime | None, valid_to: datetime | None) -> None:
+    if valid_from is not None and valid_to is not None and valid_to < valid_from:
+        raise ValueError(
+            f"it would never be valid: it ends ({valid_to:%Y-%m-%d %H:%M}) before it begins "
+            f"({valid_from:%Y-%m-%d %H:%M})"
+        )
+
+
+def _current(
+    connection: Connection, source: str, key: str, state: EntryState
+) -> sa.Row[Any] | None:
+    """The entry that stands for (source, key) in a state that only one can be in."""
+    return connection.execute(
+        sa.select(entries)
+        .where(entries.c.source == source, entries.c.key == key, entries.c.state == state.value)
+        .order_by(entries.c.id.desc())
+        .limit(1)
+    ).one_or_none()
 
 
 def retire(connection: Connection, entry_id: int, now: datetime) -> None:
@@ -364,16 +437,24 @@ def _replace(
     connection: Connection, before: sa.Row[Any], values: dict[str, Any], now: datetime, stamp: int
 ) -> int:
     # The old version leaves first: only one live version of a key may exist.
+    _mark_replaced(connection, before.id, now, stamp)
+    successor = _insert(connection, {**values, "version": before.version + 1})
+    _point_at(connection, before.id, successor)
+    return successor
+
+
+def _mark_replaced(connection: Connection, entry_id: int, now: datetime, stamp: int) -> None:
     connection.execute(
         sa.update(entries)
-        .where(entries.c.id == before.id)
+        .where(entries.c.id == entry_id)
         .values(state=EntryState.REPLACED.value, changed_at=now, revision=stamp)
     )
-    successor = _insert(connection, {**values, "version": before.version + 1})
+
+
+def _point_at(connection: Connection, entry_id: int, successor: int) -> None:
     connection.execute(
-        sa.update(entries).where(entries.c.id == before.id).values(replaced_by=successor)
+        sa.update(entries).where(entries.c.id == entry_id).values(replaced_by=successor)
     )
-    return successor
 
 
 def _insert(connection: Connection, values: dict[str, Any]) -> int:
@@ -423,15 +504,111 @@ def list_entries(
     return [_entry(row) for row in connection.execute(query)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which entries are wanted; what is not given narrows nothing.
+
+    No `states` means any. `scope` wants entries of exactly that audience or, for tags, with one of
+    its tags; `seen_by` those that a group may be answered from. `ends_from` and `ends_before`
+    bound the end of validity; an entry without one is outside of both.
+    """
+
+    states: frozenset[EntryState] = frozenset({EntryState.LIVE})
+    source: str | None = None
+    containing: str | None = None
+    language: str | None = None
+    scope: Scope | None = None
+    seen_by: SearchScope | None = None
+    ends_from: datetime | None = None
+    ends_before: datetime | None = None
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        wanted: list[sa.ColumnElement[bool]] = []
+        if self.states:
+            wanted.append(entries.c.state.in_(sorted(state.value for state in self.states)))
+        if self.source is not None:
+            wanted.append(entries.c.source == self.source)
+        if self.language is not None:
+            wanted.append(entries.c.language == self.language)
+        if self.containing:
+            wanted.append(
+                sa.or_(
+                    *(
+                        column.icontains(self.containing, autoescape=True)
+                        for column in (entries.c.question, entries.c.text, entries.c.heading)
+                    )
+                )
+            )
+        if self.scope is not None:
+            wanted.append(_scoped(self.scope))
+        if self.seen_by is not None:
+            seen = [Scope(), Scope(kind=ScopeKind.GROUP, names=(self.seen_by.group,))]
+            if self.seen_by.tags:
+                seen.append(Scope(kind=ScopeKind.TAGS, names=tuple(sorted(self.seen_by.tags))))
+            wanted.append(sa.or_(*map(_scoped, seen)))
+        if self.ends_from is not None:
+            wanted.append(entries.c.valid_to >= self.ends_from)
+        if self.ends_before is not None:
+            wanted.append(entries.c.valid_to < self.ends_before)
+        return wanted
+
+
+def _scoped(scope: Scope) -> sa.ColumnElement[bool]:
+    same_kind = entries.c.scope_kind == scope.kind.value
+    if scope.kind is ScopeKind.TAGS:
+        names = entries.c.scope_names
+        # Unlike LIKE, replace() tells VIP from vip on every database.
+        held = [sa.func.replace(names, _joined([tag])[1:-1], "") != names for tag in scope.names]
+        return sa.and_(same_kind, sa.or_(*held))
+    return sa.and_(same_kind, entries.c.scope_names == _joined(scope.names))
+
+
+def selected(
+    connection: Connection, selection: Selection, *, offset: int = 0, limit: int = 100
+) -> list[Entry]:
+    """The wanted entries by id, a page at a time."""
+    query = sa.select(entries).where(*selection.conditions()).order_by(entries.c.id)
+    return [_entry(row) for row in connection.execute(query.offset(offset).limit(limit))]
+
+
+def count(connection: Connection, selection: Selection) -> int:
+    """How many entries are wanted."""
+    query = sa.select(sa.func.count()).select_from(entries).where(*selection.conditions())
+    return connection.scalar(query) or 0
+
+
+def count_by_source(connection: Connection) -> dict[str, int]:
+    """Every source with live entries and how many it has, by name."""
+    query = (
+        sa.select(entries.c.source, sa.func.count().label("number"))
+        .where(entries.c.state == EntryState.LIVE.value)
+        .group_by(entries.c.source)
+        .order_by(entries.c.source)
+    )
+    return {row.source: row.number for row in connection.execute(query)}
+
+
+def from_file(connection: Connection, source: str) -> bool:
+    """Whether a source is one that `sync` reads, whose next edit wins over edits made here."""
+    query = sa.select(sources.c.path).where(sources.c.path == source)
+    return connection.execute(query).first() is not None
+
+
 def history(connection: Connection, entry_id: int) -> list[Entry]:
     """Every version of the thing this entry is a version of, oldest first. Raises `NoSuchEntry`."""
     entry = get(connection, entry_id)
-    rows = connection.execute(
-        sa.select(entries)
-        .where(entries.c.source == entry.source, entries.c.key == entry.key)
-        .order_by(entries.c.id)
-    )
-    return [_entry(row) for row in rows]
+    found: dict[int, Entry] = {entry.id: entry}
+    fresh = [entry]
+    while fresh:
+        # By key, and along replacements: a question that was edited got another key.
+        same = [sa.and_(entries.c.source == e.source, entries.c.key == e.key) for e in fresh]
+        ids = [e.id for e in fresh]
+        followers = [e.replaced_by for e in fresh if e.replaced_by is not None]
+        linked = sa.or_(entries.c.replaced_by.in_(ids), entries.c.id.in_(followers), *same)
+        rows = connection.execute(sa.select(entries).where(linked))
+        fresh = [_entry(row) for row in rows if row.id not in found]
+        found.update((e.id, e) for e in fresh)
+    return [found[number] for number in sorted(found)]
 
 
 def changes_since(
