@@ -7,10 +7,14 @@ endpoints that are none, and for tests.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+
+PLACEHOLDER = re.compile(r"<[A-Z][A-Z_]{0,30}_[1-9][0-9]{0,8}>")
 
 
 class Purpose(StrEnum):
@@ -24,11 +28,12 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Masked:
-    """Texts with placeholders (`<PHONE_1>`) in place of personal data.
+    """Texts with placeholders (`<PHONE_1>`, see `PLACEHOLDER`) in place of personal data.
 
     `texts` are as many and in the order they were given; one value has one placeholder in all of
-    them. `kinds` counts what was masked, for example {"PHONE": 1}. `originals` maps placeholders
-    to what they stand for; it never leaves this process and is never logged.
+    them, and no placeholder is one that somebody had typed. `kinds` counts the values that were
+    masked, for example {"PHONE": 1}. `originals` maps placeholders to what they stand for; it
+    never leaves this process and is never logged.
     """
 
     texts: tuple[str, ...]
@@ -36,10 +41,11 @@ class Masked:
     originals: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def restored(self, text: str) -> str:
-        """A reply with every placeholder of ours replaced by what it stands for."""
-        for placeholder, original in self.originals.items():
-            text = text.replace(placeholder, original)
-        return text
+        """A reply with every placeholder of ours replaced by what it stands for, once: what an
+        original holds is not looked at again, and placeholders we did not give out stay."""
+        if not self.originals:
+            return text
+        return PLACEHOLDER.sub(lambda found: self.originals.get(found[0], found[0]), text)
 
 
 @dataclass(frozen=True, kw_only=True)
