@@ -239,6 +239,30 @@ def emphasis(text: str) -> list[tuple[str, float]]:
     return counts
 
 
+_WAYS_OF_ASKING = (
+    ("why", r"为什么|为啥|为何|干嘛|どうして|なぜ|why"),
+    ("how", r"怎|如何|咋|どう|how"),
+    ("where", r"哪里|哪儿|哪边|在哪|去哪|何处|どこ|where"),
+    ("when", r"什么时候|啥时候|何时|几时|几点|几号|哪天|いつ|when"),
+    ("who", r"谁|哪位|誰|who"),
+    ("which", r"哪[个些种款一家]|どれ|which"),
+    (
+        "how much",
+        r"多少|几[个次天年月片瓶盒张元块种]|多[久长大高重远]|いくら|how (?:much|many|long)",
+    ),
+    ("not", r"不[能行可会]|无法|没法|[没未]"),
+)
+_ASKED_BY = re.compile("|".join(f"({pattern})" for _, pattern in _WAYS_OF_ASKING))
+
+
+def asks_for(text: str, terms: Terms) -> tuple[object, ...]:
+    """What a question asks, as something to compare: its terms in no order, and its way of asking
+    (怎么, 为什么, 多少 …). Equal for questions that differ in particles or paraphrases alone."""
+    ways = {match.lastindex for match in _ASKED_BY.finditer(plain(text))}
+    together = {pair for run in terms.runs for pair in pairs(run) or [run]}
+    return frozenset(terms.concepts), frozenset(terms.words), frozenset(together), frozenset(ways)
+
+
 def leans(text: str) -> bool:
     """Whether a plain message points at something said before (那…呢, 这个, 它, 刚才说的 …)."""
     return _LEANS.search(text) is not None

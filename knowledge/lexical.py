@@ -17,7 +17,7 @@ from typing import Any, cast
 import tantivy
 
 from knowledge.audience import SearchScope
-from knowledge.language import Language, Terms, pairs, plain
+from knowledge.language import Language, Terms, asks_for, pairs, plain
 
 _FOREVER = 2**62
 _HEAP_BYTES = 16_000_000
@@ -42,6 +42,12 @@ class Record:
     terms: Terms
     validity: tuple[int, int]
     marks: tuple[str, ...]
+    changed: int
+
+    @property
+    def asks_for(self) -> tuple[object, ...]:
+        """Equal for questions that ask the same, whatever their particles and paraphrases."""
+        return asks_for(self.question or "", self.terms)
 
     def open_to(self, scope: SearchScope, instant: int) -> bool:
         """Whether a group may be told this at `instant` (microseconds since 1970 UTC)."""
@@ -226,10 +232,12 @@ class Writer:
         tags: tuple[str, ...],
         marks: tuple[str, ...],
         validity: tuple[int | None, int | None],
+        changed: int,
     ) -> None:
         """Add an entry; call `remove` first where an earlier one may stand.
 
-        `validity` is from (inclusive) and to (exclusive) in microseconds since 1970 UTC.
+        `validity` is from (inclusive) and to (exclusive) in microseconds since 1970 UTC;
+        so is `changed`, when the entry was last worded.
         """
         about = plain("\n".join((question or "", heading, *tags)))
         told = f"{about}\n{plain(text)}"
@@ -252,6 +260,7 @@ class Writer:
             entry_id, kind, source, title, heading, question, text, tags,
             self._language.searchable(about), self._language.searchable(told),
             [terms.concepts, terms.words, terms.runs], [begins, ends], marks,
+            changed,
         ]  # fmt: skip
         document.add_bytes("record", json.dumps(record, ensure_ascii=False).encode())
         self._writer.add_document(document)
@@ -270,9 +279,10 @@ class Writer:
 def _record(stored: bytes) -> Record:
     (
         entry_id, kind, source, title, heading, question, text, tags, asked, told, terms,
-        validity, marks,
+        validity, marks, changed,
     ) = json.loads(stored)  # fmt: skip
     return Record(
         entry_id, kind, source, title, heading, question, text, tuple(tags), asked, told,
         Terms(*map(tuple, terms)), (validity[0], validity[1]), tuple(marks),
+        changed,
     )  # fmt: skip

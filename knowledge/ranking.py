@@ -12,9 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log, log1p
+from typing import TYPE_CHECKING
 
 from knowledge.language import Terms, pairs, sought
-from knowledge.lexical import Lexicon, Record
+
+if TYPE_CHECKING:
+    from knowledge.lexical import Lexicon, Record
 
 # A term that no entry holds.
 UNHEARD_OF = "\0"
@@ -46,7 +49,7 @@ class Evidence:
 class Weighed:
     """A question's terms with their weights in this knowledge base."""
 
-    __slots__ = ("_needles", "_runs", "total", "unknown")
+    __slots__ = ("_needles", "_runs", "latin", "total", "unknown")
 
     def __init__(self, parts: Sequence[tuple[Terms, float]], words: Lexicon) -> None:
         weight, frequency = words.weight, words.frequency
@@ -54,6 +57,7 @@ class Weighed:
         self._needles: list[tuple[str, float]] = []
         self._runs: list[tuple[str, list[str], list[float]]] = []
         self.total = self.unknown = 0.0
+        self.latin = [word for terms, _ in parts for word in terms.words]
         for terms, counts in parts:
             for term in (*terms.concepts, *terms.words):
                 worth = weight(term) * counts * (1.0 if term[0] == "≈" else 1.4)
@@ -191,3 +195,44 @@ def told_apart(best: Evidence, rival: Evidence) -> float:
     if rival.asked < best.asked - 0.02 or best.reverse >= _WHOLE_QUESTION:
         return 1.0
     return min(1.0, max(0.0, best.reverse - rival.reverse) / _CLEAR_LEAD)
+
+
+# What a question as a whole shows, in the order that learned calibrations weigh it.
+SIGNS = (
+    "told", "asked", "reverse", "unknown", "substance", "found", "lead", "agreement", "length",
+    "latin", "faq", "rivals",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """A question against everything found for it: `confidence` (0..1) by the built-in scale, and
+    one number for each of `SIGNS`."""
+
+    confidence: float
+    values: tuple[float, ...]
+
+
+def signs(
+    text: str,
+    question: Weighed,
+    ranked: Sequence[tuple[float, Evidence]],
+    confidence: float,
+    words: Lexicon,
+) -> Signs:
+    """What `ranked`, best first, shows about a plain question."""
+    if not ranked:
+        return Signs(confidence, (0.0,) * len(SIGNS))
+    best = ranked[0][1]
+    scores = sorted((each.lexical for _, each in ranked), reverse=True)
+    lead = (scores[0] - scores[1]) / (scores[0] + 0.1) if len(scores) > 1 else 1.0
+    latin = sum(1 for term in question.latin if words.frequency(term))
+    return Signs(
+        confidence,
+        (
+            best.told, best.asked, best.reverse, best.unknown,
+            log(min(max(best.substance, 0.05), _SUBSTANTIAL)), log1p(scores[0]), lead,
+            best.dense or 0.0, log1p(len(text)), log1p(latin), float(best.asked > 0),
+            sum(1.0 for score, _ in ranked[1:] if score > 0.5 * ranked[0][0]),
+        ),
+    )  # fmt: skip

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-FORMAT = 1
+FORMAT = 2
 _MOST_SLOTS = 64
 
 

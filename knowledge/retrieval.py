@@ -1,0 +1,168 @@
+"""One question against what is known: candidates by words and by nearness, weighed and put in
+order, the same told twice folded into one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from knowledge import ranking
+from knowledge.audience import SearchScope
+from knowledge.language import Language, Terms, clipped, emphasis, plain
+from knowledge.lexical import Hit, Lexicon, Record
+
+_CANDIDATES = 10
+# From here on words alone are sure enough; a neighbour by wording could not change the answer.
+_SURE = 0.95
+_HOPELESS = 0.02
+# How much the message that a question points back at counts beside the question.
+_BACKGROUND = 0.6
+# Characters; a shorter answer says nothing without its question.
+_TELLING = 12
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """A retrieved entry. `score` is the estimate (0..1) that it answers the question; `lexical` is
+    raw BM25; `dense` is the cosine, None where words were sure enough alone."""
+
+    entry_id: int
+    kind: str
+    source: str
+    title: str
+    heading: str
+    question: str | None
+    text: str
+    score: float
+    lexical: float
+    dense: float | None
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Passages, best first, scored by the embedding's built-in scale, and what the question as a
+    whole showed; `signs` is None where there was nothing to look up."""
+
+    passages: tuple[Passage, ...] = ()
+    signs: ranking.Signs | None = None
+
+
+Near = Callable[[str, SearchScope], Mapping[int, float]]
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Words beside nearness. `near` maps a text to entry ids with their cosines; `only_wording`
+    says that the embedding knows no meaning beyond wording, so that what shares no word that
+    matters is not worth asking it about."""
+
+    words: Lexicon
+    language: Language
+    scale: ranking.Calibration
+    near: Near
+    only_wording: bool
+
+    def find(self, query: str, scope: SearchScope, now: datetime, background: str = "") -> Found:
+        """What answers `query` in this group at this moment."""
+        spelled = plain(clipped(query))
+        asked = spelled
+        parts = [
+            (self.language.question_terms(clause), counts) for clause, counts in emphasis(spelled)
+        ]
+        if not any(terms for terms, _ in parts):
+            return Found()
+        if background:
+            pointed_at = plain(clipped(background))
+            behind = self.words.known(self.language.question_terms(pointed_at))
+            parts.append((behind, _BACKGROUND))
+            spelled = f"{spelled}\n{pointed_at}"
+        terms = Terms.together(part for part, _ in parts)
+        instant = (now - _EPOCH) // timedelta(microseconds=1)
+        question = ranking.Weighed(parts, self.words)
+        haystack = self.language.searchable(spelled)
+
+        def ranked(hits: Iterable[Hit], cosines: Mapping[int, float]) -> list[_Ranked]:
+            weighed = []
+            for hit in hits:
+                dense = cosines.get(hit.record.entry_id)
+                found = ranking.evidence(
+                    hit.record, question, haystack, self.words, hit.score, dense
+                )
+                score = self.scale.confidence(hit.record.kind, found)
+                weighed.append(_Ranked(score, hit, found))
+            weighed.sort(key=lambda each: (-each.score, -each.hit.score, each.hit.record.entry_id))
+            return _folded(weighed)
+
+        hits = {
+            hit.record.entry_id: hit
+            for hit in self.words.search(terms, scope, instant, _CANDIDATES)
+        }
+        found = ranked(hits.values(), {})
+        best = found[0].score if found else 0.0
+        # Nearness of wording cannot find what shares no word that matters.
+        if best < _SURE and (best > _HOPELESS or not self.only_wording):
+            near = self.near(spelled, scope)
+            missing = [entry_id for entry_id in near if entry_id not in hits]
+            for record in self.words.lookup(missing, scope, instant):
+                hits[record.entry_id] = Hit(record, 0.0)
+            found = ranked(hits.values(), near)
+        passages = _passages(found)
+        signs = ranking.signs(
+            asked, question, [(each.score, each.evidence) for each in found],
+            passages[0].score if passages else 0.0, self.words,
+        )  # fmt: skip
+        return Found(passages, signs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    score: float
+    hit: Hit
+    evidence: ranking.Evidence
+
+    @property
+    def record(self) -> Record:
+        return self.hit.record
+
+
+def _folded(weighed: Sequence[_Ranked]) -> list[_Ranked]:
+    """The same answer once; of entries that ask the same but answer differently, the newest."""
+    places: dict[object, int] = {}
+    folded: list[_Ranked] = []
+    for each in weighed:
+        record = each.record
+        worded = "".join(record.text.split())
+        asks = record.asks_for if record.kind == "faq" else None
+        # 可以 and 48 元 answer many questions.
+        telling = [worded] if len(worded) >= _TELLING else []
+        marks = [mark for mark in (*telling, asks) if mark is not None]
+        place = next((places[mark] for mark in marks if mark in places), None)
+        if place is None:
+            place = len(folded)
+            folded.append(each)
+        elif record.changed > folded[place].record.changed:
+            folded[place] = _Ranked(folded[place].score, each.hit, folded[place].evidence)
+        for mark in marks:
+            places.setdefault(mark, place)
+    return folded
+
+
+def _passages(ranked: Sequence[_Ranked]) -> tuple[Passage, ...]:
+    """Ranked hits as passages. Where a question fits several FAQ entries alike, all of them sink:
+    none is the answer more than the others."""
+    apart = 1.0
+    if ranked and ranked[0].record.kind == "faq":
+        best, *rivals = (each.evidence for each in ranked if each.record.kind == "faq")
+        apart = min((ranking.told_apart(best, rival) for rival in rivals), default=1.0)
+    return tuple(
+        Passage(
+            entry_id=each.record.entry_id, kind=each.record.kind, source=each.record.source,
+            title=each.record.title, heading=each.record.heading, question=each.record.question,
+            text=each.record.text, score=each.score * (0.5 + 0.5 * apart),
+            lexical=each.hit.score, dense=each.evidence.dense, tags=each.record.tags,
+        )
+        for each in ranked
+    )  # fmt: skip
