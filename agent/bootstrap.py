@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from agent import schema
+from agent.cases import Replies
 from agent.channels.base import Channel
 from agent.channels.simulated import SimulatedChannel, SimulatedGroup
 from agent.config import (
@@ -33,7 +34,7 @@ from agent.knowledge_base import KnowledgeBase, learn
 from agent.leases import Owner
 from agent.pacing import PaceLimits, Pacer, QuietHours, quiet_until
 from agent.promotions import Promotions
-from agent.responder import Replies, Responder
+from agent.responder import Responder
 from agent.sender import Sender
 from agent.signals import Feed, Signal
 from agent.simulator import Simulator
@@ -212,6 +213,7 @@ def build(
         feed=feed,
         on_turn=lambda ready_at: worker.on_turn(ready_at),
         on_status=lambda status: worker.on_status(status),
+        welcome=partial(_welcome, settings),
     )
     make = channels or partial(_channel, settings, clock)
     worker = Worker(
@@ -269,6 +271,7 @@ def _open_index(settings: Settings) -> Index:
 def _open_answerer(settings: Settings, index: Index) -> Answerer:
     from knowledge import providers
     from knowledge.answering import DEFAULT_THRESHOLD, Answerer
+    from knowledge.models import Model, Models
     from knowledge.writing import Writer
 
     model = providers.chat_model(
@@ -280,7 +283,20 @@ def _open_answerer(settings: Settings, index: Index) -> Answerer:
     threshold = settings.knowledge.threshold
     return Answerer(
         index,
-        Writer(model, method=settings.model.structured_output) if model else None,
+        Writer(
+            Models(
+                [
+                    Model(
+                        model,
+                        name=settings.model.name,
+                        endpoint=providers.endpoint_of(settings.openai_base_url),
+                        method=settings.model.structured_output,
+                    )
+                ]
+            )
+        )
+        if model
+        else None,
         threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
         limit_seconds=settings.model.timeout_seconds,
     )
@@ -528,4 +544,13 @@ def _replies(settings: Settings) -> Replies:
         greeting=texts.greeting,
         identity=texts.identity,
         handover=texts.handover,
+        words_please=texts.words_please,
     )
+
+
+def _welcome(settings: Settings, group: GroupInfo) -> str:
+    """What the bot says when it has joined a group: only where it may speak."""
+    if group.kind != "members" or _policy(settings, group).muted:
+        return ""
+    name = group.bot_names[0] if group.bot_names else ""
+    return settings.texts.welcome.replace("{bot}", name)

@@ -251,6 +251,8 @@ class Texts(_Part):
     greeting: str = "我在的～我是{bot}（机器人助手），请直接说您的问题，答不上来的我会转给同事。"
     identity: str = "我是{bot}，一个机器人助手；答不上来的问题会转给真人同事。"
     handover: str = "好的，已经帮您转给真人同事，稍后在群里回复您～"
+    words_please: str = "不好意思，我现在只看得懂文字，麻烦您打字说一下问题～"
+    welcome: str = "大家好，我是{bot}，一个机器人助手。@我就可以提问；答不上来的会转给真人同事。"
 
 
 class Settings(BaseSettings):

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from agent.messages import Content, Quote, Text, plain, text_of
+from agent.messages import Content, Image, Quote, Text, Voice, plain, text_of
 
 JUDGED_CHARACTERS = 2000  # of a turn's text; a longer one is a paste, not a question
 
@@ -28,6 +28,8 @@ class Reason(StrEnum):
     from_knowledge = "from_knowledge"
     greeting = "greeting"
     identity = "identity"
+    same_question = "same_question"  # answered together with another turn
+    words_please = "words_please"  # asked for words instead of a voice message or a picture
     operator_command = "operator_command"
     # silent
     not_addressed = "not_addressed"
@@ -41,12 +43,16 @@ class Reason(StrEnum):
     direct_message = "direct_message"
     operators_talk = "operators_talk"
     unsure_unaddressed = "unsure_unaddressed"
+    already_answered = "already_answered"  # this member, the same words, a moment ago
     # escalated
     asked_for_person = "asked_for_person"
     not_in_knowledge = "not_in_knowledge"
     low_confidence = "low_confidence"
     model_failed = "model_failed"
     failed_check = "failed_check"
+    model_budget = "model_budget"
+    disputed = "disputed"  # a member says that the answer is wrong
+    partly_answered = "partly_answered"
     too_long = "too_long"
     repeated_failure = "repeated_failure"
 
@@ -70,12 +76,14 @@ class Bot:
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """One message of a turn."""
+    """One message of a turn; `reading` is what a voice message says or a picture shows, None
+    where nobody read it."""
 
     content: Content
     sent_at: datetime
     addressed: bool
     quote: Quote | None = None
+    reading: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +101,14 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """One sender's messages, judged as one."""
+    """One sender's messages, judged as one. `answered_before`: the bot answered this sender a
+    moment ago."""
 
     sender_id: str
     sender_name: str  # as the group shows it
     messages: tuple[Said, ...]
     sender_names: frozenset[str] = frozenset()  # every name the sender goes by
+    answered_before: bool = False
 
     @property
     def addressed(self) -> bool:
@@ -111,10 +121,16 @@ class Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class GoOn:
-    """The turn is for us: `question` is what it asks, without the mention."""
+    """The turn is for us: `question` is what it asks, without the mention.
+
+    `corrects`: it sets right what the bot took the sender's last question for. `shown` is what a
+    picture beside the words shows.
+    """
 
     question: str
     addressed: bool
+    corrects: bool = False
+    shown: str = ""
 
 
 def judge(turn: Turn, rules: Rules, bot: Bot, now: datetime) -> Decision | GoOn:
@@ -124,6 +140,11 @@ def judge(turn: Turn, rules: Rules, bot: Bot, now: datetime) -> Decision | GoOn:
     question = question_of(turn, bot)
     if turn.addressed and _asks_for_person(turn, bot):
         return Decision(outcome=Outcome.escalated, reason=Reason.asked_for_person)
+    if turn.answered_before and (meant := correction(question)) is not None:
+        if meant and not _to_somebody_else(turn, question):
+            return GoOn(question=meant, addressed=True, corrects=True)
+        if turn.addressed:
+            return Decision(outcome=Outcome.escalated, reason=Reason.disputed)
     if not turn.addressed:
         return _judge_unaddressed(turn, rules, question)
     if len(question) > JUDGED_CHARACTERS:
@@ -135,11 +156,39 @@ def judge(turn: Turn, rules: Rules, bot: Bot, now: datetime) -> Decision | GoOn:
         }.get(reason, Outcome.answered)
         return Decision(outcome=outcome, reason=reason)
     if not question:
+        shown = _shown(turn)
+        if shown:
+            return GoOn(question=shown[:JUDGED_CHARACTERS], addressed=True)
+        if _unread(turn):
+            return Decision(outcome=Outcome.answered, reason=Reason.words_please)
         has_words = any(isinstance(said.content, Text) for said in turn.messages)
         if has_words:
             return Decision(outcome=Outcome.answered, reason=Reason.greeting)
         return Decision(outcome=Outcome.silent, reason=Reason.no_words)
-    return GoOn(question=question, addressed=True)
+    return GoOn(question=question, addressed=True, shown=_shown(turn))
+
+
+def to_be_read(turn: Turn, rules: Rules, now: datetime) -> tuple[int, ...]:
+    """The places of voice messages and pictures in a turn that have to be read before it can be
+    judged: all of a turn that addresses the bot, and what is said aloud where questions to nobody
+    are answered."""
+    if _kept_out(turn, rules, now):
+        return ()
+    kinds: tuple[type[Content], ...] = ()
+    if turn.addressed:
+        kinds = (Voice, Image)
+    elif rules.wake == "question":
+        kinds = (Voice,)
+    return tuple(n for n, said in enumerate(turn.messages) if isinstance(said.content, kinds))
+
+
+def _shown(turn: Turn) -> str:
+    """What the turn's pictures show, as far as somebody looked at them."""
+    return "\n".join(s.reading for s in turn.messages if isinstance(s.content, Image) and s.reading)
+
+
+def _unread(turn: Turn) -> bool:
+    return any(isinstance(s.content, Voice | Image) and not s.reading for s in turn.messages)
 
 
 def _asks_for_person(turn: Turn, bot: Bot) -> bool:
@@ -173,11 +222,15 @@ def _kept_out(turn: Turn, rules: Rules, now: datetime) -> Reason | None:
 
 def _judge_unaddressed(turn: Turn, rules: Rules, question: str) -> Decision | GoOn:
     # What quotes or mentions somebody else is said to them.
-    if rules.wake == "mention" or turn.quote is not None or "@" in question:
+    if rules.wake == "mention" or _to_somebody_else(turn, question):
         return Decision(outcome=Outcome.silent, reason=Reason.not_addressed)
     if not looks_like_question(question) or _small_talk(question):
         return Decision(outcome=Outcome.silent, reason=Reason.chatter)
     return GoOn(question=question, addressed=False)
+
+
+def _to_somebody_else(turn: Turn, question: str) -> bool:
+    return not turn.addressed and (turn.quote is not None or "@" in question)
 
 
 # -- addressing ---------------------------------------------------------------------
@@ -225,16 +278,46 @@ def _names(text: str, name: str, others_mentioned: bool) -> bool:
 
 def question_of(turn: Turn, bot: Bot) -> str:
     """What the turn says, without the bot's mention, invisible characters and non-text content."""
-    lines = [
-        plain(line)
+    texts = [
+        said.content.text if isinstance(said.content, Text) else said.reading or ""
         for said in turn.messages
-        if isinstance(said.content, Text)
-        for line in said.content.text[: 2 * JUDGED_CHARACTERS].split("\n")
+        if isinstance(said.content, Text | Voice)
     ]
+    lines = [plain(line) for text in texts for line in text[: 2 * JUDGED_CHARACTERS].split("\n")]
     for name in _written(bot):
         mention = re.compile(rf"@{re.escape(name)}({_AFTER_NAME}|)", re.IGNORECASE)
         lines = [mention.sub(" ", line) for line in lines]
     return "\n".join(line for line in (" ".join(line.split()) for line in lines) if line)
+
+
+# -- corrections --------------------------------------------------------------------
+
+_NO = re.compile(
+    r"(不是(这个|这样)?|不对|错了|搞错了|弄错了|没有|no|nope|違う|違います|そうじゃなくて)[啊呀的吧哦]?"
+    r"(?=$|[\s,，。.!！;；、~～]|我|是)[\s,，。.!！;；、~～]*",
+    re.IGNORECASE,
+)
+_MEANT = re.compile(
+    r"我(刚才|其实)?(想|要)?(问|说|指)的(其实)?是[\s,，:：]*|我的意思是[\s,，:：]*"
+    r"|(i meant|i was asking about|i asked about)\s+|(聞きたい|知りたい)のは[\s、]*",
+    re.IGNORECASE,
+)
+# After a no, less is enough: 不是,我想问退货; 不是换货,是退货.
+_RATHER = re.compile(r"我?是?(想|要)?(问|说|指)(的是)?[\s,，:：]*|是(?=\S)")
+_NOT_BUT = re.compile(r"不是[^,，。!！?？是]{1,12}[,，\s]\s*(而?是)(?=\S)")
+
+
+def correction(question: str) -> str | None:
+    """What a member meant instead (不是,我问的是退货 -> 退货), '' where they only say that it is
+    wrong, None for anything else."""
+    if swapped := _NOT_BUT.match(question):
+        return question[swapped.end() :].strip()
+    denied = _NO.match(question)
+    rest = question[denied.end() :] if denied else question
+    meant = _MEANT.match(rest) or (_RATHER.match(rest) if denied else None)
+    if meant:
+        return rest[meant.end() :].strip()
+    return "" if denied and not rest.strip() else None
 
 
 # -- small talk ---------------------------------------------------------------------

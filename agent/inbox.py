@@ -114,7 +114,7 @@ decisions = Table(
     Column("details", JSON, nullable=False),
     Column("decided_at", Instant, nullable=False),
 )
-Index("decisions_by_time", decisions.c.decided_at)
+Index("decisions_by_group", decisions.c.group_id, decisions.c.decided_at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -578,3 +578,43 @@ def context_before(
         )
         for row in reversed(rows)
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """A question that the bot answered; `cited` are the entries that it answered from."""
+
+    member_id: int
+    question: str
+    cited: tuple[int, ...]
+    at: datetime
+
+
+_ANSWERED = (
+    select(turns.c.member_id, decisions.c.details, decisions.c.decided_at)
+    .join(turns, decisions.c.turn_id == turns.c.id)
+    .where(
+        decisions.c.group_id == bindparam("group"),
+        decisions.c.decided_at > bindparam("since", type_=Instant),
+        decisions.c.outcome == "answered",
+    )
+    .order_by(decisions.c.decided_at.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
+
+
+def answered_since(
+    connection: Connection, group_id: int, since: datetime, limit: int = 20
+) -> tuple[Earlier, ...]:
+    """What the bot answered in a group lately, newest first."""
+    rows = connection.execute(_ANSWERED, {"group": group_id, "since": since, "limit": limit})
+    return tuple(
+        Earlier(
+            member_id=row.member_id,
+            question=row.details.get("question", ""),
+            cited=tuple(row.details.get("cited", ())),
+            at=row.decided_at,
+        )
+        for row in rows
+        if row.details.get("question")
+    )

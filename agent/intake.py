@@ -13,9 +13,9 @@ from typing import TypeVar, cast
 import structlog
 from sqlalchemy import Connection
 
-from agent import inbox, outbox
+from agent import inbox, outbox, splitting
 from agent.database import Database
-from agent.directory import Directory
+from agent.directory import Directory, GroupInfo
 from agent.errors import StorageUnavailable
 from agent.events import (
     AccountStatus,
@@ -27,7 +27,7 @@ from agent.events import (
 )
 from agent.gate import QuietTimes
 from agent.inbox import Recorded
-from agent.messages import InboundMessage
+from agent.messages import InboundMessage, Text
 from agent.signals import Feed
 
 log = structlog.get_logger(__name__)
@@ -39,7 +39,10 @@ _LONGEST_PAUSE = 5.0  # seconds between tries while the database takes no writes
 
 
 class Intake:
-    """Records messages in batches: what arrives during one write goes into the next."""
+    """Records messages in batches: what arrives during one write goes into the next.
+
+    `welcome` is what the bot says when it has joined a group; nothing where it is empty.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class Intake:
         feed: Feed,
         on_turn: Callable[[datetime], None],
         on_status: Callable[[AccountStatus], None],
+        welcome: Callable[[GroupInfo], str] = lambda group: "",
     ) -> None:
         self._database = database
         self._directory = directory
@@ -59,6 +63,7 @@ class Intake:
         self._feed = feed
         self._on_turn = on_turn
         self._on_status = on_status
+        self._welcome = welcome
         self._waiting: list[tuple[InboundMessage, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
 
@@ -98,6 +103,7 @@ class Intake:
                     partial(self._came_or_went, event=event)
                 ):
                     self._changed(group_id)
+                self._feed.publish("decided")
 
     def _came_or_went(
         self, connection: Connection, *, event: MembersJoined | MembersLeft
@@ -108,7 +114,27 @@ class Intake:
             what, people = "left", self._directory.see_left(connection, event)
         for member in people:
             inbox.note(connection, member, what, event.at)
-        return {member.group_id for member in people}
+        groups = {member.group_id for member in people}
+        if isinstance(event, MembersJoined):
+            for group_id in groups:
+                self._introduce(connection, event, group_id)
+        return groups
+
+    def _introduce(self, connection: Connection, joined: MembersJoined, group_id: int) -> None:
+        """Say what the bot is, once, when it was taken into a group; people have to know that
+        they talk to a machine."""
+        group = self._directory.group(connection, group_id)
+        if group.self_id not in {member.external_id for member in joined.members}:
+            return
+        if text := self._welcome(group):
+            welcome = outbox.Delivery(
+                key=f"welcome:{group_id}:{joined.at.timestamp():.6f}",
+                account_id=group.account_id,
+                group_id=group_id,
+                kind="notice",
+                content=Text(text=text),
+            )
+            outbox.enqueue(connection, splitting.in_parts(welcome), self._now())
 
     def _changed(self, group_id: int) -> None:
         self._directory.forget()

@@ -31,6 +31,15 @@ class Image:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Voice:
+    """A voice message as a local file; `path` is empty where it was not fetched."""
+
+    path: str
+    name: str = ""
+    kind: str = field(default="voice", init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LinkCard:
     title: str
     url: str
@@ -52,7 +61,7 @@ class MiniProgramCard:
 
 @dataclass(frozen=True, kw_only=True)
 class Other:
-    """Content we do not read: voice, video, sticker, location, red envelope, recalled …
+    """Content we do not read: video, sticker, location, red envelope, recalled …
 
     `type` is the network's own name for it.
     """
@@ -62,10 +71,11 @@ class Other:
     kind: str = field(default="other", init=False)
 
 
-Content = Text | Image | LinkCard | MiniProgramCard | Other
+Content = Text | Image | Voice | LinkCard | MiniProgramCard | Other
 _KINDS: dict[str, type[Content]] = {
     "text": Text,
     "image": Image,
+    "voice": Voice,
     "link": LinkCard,
     "mini_program": MiniProgramCard,
     "other": Other,
@@ -160,6 +170,8 @@ def text_of(content: Content) -> str:
             return text
         case Image():
             return "[图片]"
+        case Voice():
+            return "[语音]"
         case LinkCard(title=title):
             return f"[链接] {title}"
         case MiniProgramCard(title=title):

@@ -89,7 +89,7 @@ class Answerer:
         if parts:
             each = [self._judged(replace(question, text=part)) for part in parts]
             if any(isinstance(outcome, Answer) for outcome in each):
-                return together(each)
+                return together(parts, each)
         return self._judged(question)
 
     def _judged(self, question: Question) -> Answer | NoAnswer:
@@ -113,29 +113,28 @@ class Answerer:
     def retrieve(self, question: Question) -> tuple[Passage, ...]:
         """The passages for a question, best first. Blocks; embeds.
 
-        A question that its own words do not answer is read together with the message it quotes;
-        one that points back without a quote (那…呢, 这个), with the latest messages, newest first.
+        A question that its own words do not answer is read together with what it may point at.
         """
         found = self._search(question)
         if found and found[0].score >= self._threshold:
             return found
-        behind: tuple[str, ...] = ()
-        if question.quoted:
-            behind = (question.quoted,)
-        elif leans(plain(clipped(question.text))):
-            behind = tuple(reversed(question.context[-_LOOKING_BACK:]))
-        for background in behind:
+        for background in _behind(question):
             wider = self._search(question, background)
             if wider and wider[0].score >= self._threshold:
                 return wider
         return found
 
     def _search(self, question: Question, background: str = "") -> tuple[Passage, ...]:
-        return tuple(
-            self._index.search(
-                question.text, question.scope, question.now, _PASSAGES, background=background
-            )
-        )
+        """The best passages but those that cannot be meant: a correction rejects what the member
+        was told, and a follow-up that leans on the earlier question does not ask it again."""
+        told: frozenset[int] = frozenset()
+        if question.earlier and (question.corrects or background == question.earlier.question):
+            told = question.earlier.entries
+        found = self._index.search(
+            question.text, question.scope, question.now, _PASSAGES + len(told),
+            background=background,
+        )  # fmt: skip
+        return tuple(passage for passage in found if passage.entry_id not in told)[:_PASSAGES]
 
     def _unknown(self, passages: tuple[Passage, ...]) -> NoAnswer | None:
         """Nothing in the knowledge base comes near the question."""
@@ -160,3 +159,15 @@ class Answerer:
         return NoAnswer(
             reason=NoAnswerReason.LOW_CONFIDENCE, confidence=passages[0].score, passages=passages
         )
+
+
+def _behind(question: Question) -> tuple[str, ...]:
+    """What a question may point at, likeliest first: the message it quotes; else, where it points
+    back (那…呢, 这个) or corrects, the member's own question before it and the latest messages,
+    newest first."""
+    if question.quoted:
+        return (question.quoted,)
+    if not question.corrects and not leans(plain(clipped(question.text))):
+        return ()
+    own = (question.earlier.question,) if question.earlier else ()
+    return own if question.corrects else (*own, *reversed(question.context[-_LOOKING_BACK:]))

@@ -5,30 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from knowledge.answers import Answer, NoAnswer, NoAnswerReason
+from knowledge.answers import Answer, NoAnswer
 from knowledge.language import clipped, plain, sentences
 
 QUOTE_CHARACTERS = 220
 _MOST_PASSAGES = 5
 
 
-def together(each: Sequence[Answer | NoAnswer]) -> Answer | NoAnswer:
-    """One answer to several questions, if all of them have one; otherwise a person answers, since
-    a member who reads half an answer thinks that the rest was overlooked."""
+def together(asked: Sequence[str], each: Sequence[Answer | NoAnswer]) -> Answer | NoAnswer:
+    """One answer to several questions; those that it does not answer are `left` over. Without any
+    answer, the first reason."""
     passages = {passage.entry_id: passage for outcome in each for passage in outcome.passages}
     answers = [outcome for outcome in each if isinstance(outcome, Answer)]
-    confidence = min(outcome.confidence for outcome in each)
-    if len(answers) < len(each):
-        return NoAnswer(
-            reason=NoAnswerReason.LOW_CONFIDENCE, confidence=confidence,
-            passages=tuple(passages.values())[:_MOST_PASSAGES],
-            detail=f"of {len(each)} questions {len(answers)} can be answered",
-        )  # fmt: skip
+    if not answers:
+        return each[0]
     cited = {passage.entry_id: passage for answer in answers for passage in answer.citations}
+    left = [q for q, outcome in zip(asked, each, strict=True) if isinstance(outcome, NoAnswer)]
     return Answer(
         text="\n".join(dict.fromkeys(answer.text for answer in answers)),
-        citations=tuple(cited.values()), confidence=confidence, written_by_model=False,
-        passages=tuple(passages.values())[:_MOST_PASSAGES],
+        citations=tuple(cited.values()),
+        confidence=min(answer.confidence for answer in answers), written_by_model=False,
+        passages=tuple(passages.values())[:_MOST_PASSAGES], left=tuple(left),
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from agent.messages import (
     MiniProgramCard,
     Other,
     Text,
+    Voice,
     content_from_json,
     text_of,
     with_mentions,
@@ -350,6 +351,8 @@ def body_of(content: Content, picture: str) -> dict[str, Any]:
                 "written": content.page_path or content.app_id,
                 "thumbnail": f"/pictures/{picture}/thumbnail" if content.thumbnail else "",
             }
+        case Voice():
+            return {"kind": "other", "text": text_of(content), "type": "audio"}
         case Other(type=type_):
             kind = "system" if type_ in _SYSTEM else "other"
             return {"kind": kind, "text": text_of(content), "type": type_}

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from agent import outbox
 from agent.channels.base import Emit, Receipt
 from agent.database import Database
-from agent.directory import Directory, GroupPlan, groups, members
+from agent.directory import Directory, GroupInfo, GroupPlan, groups, members
 from agent.events import AccountStatus, Connection, GroupSeen, MemberSeen
 from agent.gate import QuietTimes
 from agent.intake import Intake
@@ -132,7 +132,10 @@ class Office:
 
 
 def make_intake(
-    database: Database, directory: Directory, now: Callable[[], datetime] = utc_now
+    database: Database,
+    directory: Directory,
+    now: Callable[[], datetime] = utc_now,
+    welcome: Callable[[GroupInfo], str] = lambda group: "",
 ) -> Intake:
     return Intake(
         database=database,
@@ -142,6 +145,7 @@ def make_intake(
         feed=Feed(),
         on_turn=lambda _: None,
         on_status=lambda _: None,
+        welcome=welcome,
     )
 
 

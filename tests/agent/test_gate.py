@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,12 +19,14 @@ from agent.gate import (
     Rules,
     Said,
     Turn,
+    correction,
     is_addressed,
     judge,
     looks_like_question,
     quiet_seconds,
+    to_be_read,
 )
-from agent.messages import Content, Image, Other, Quote, Text
+from agent.messages import Content, Image, Other, Quote, Text, Voice
 
 NOW = datetime(2027, 3, 1, 4, tzinfo=UTC)
 BOT = Bot(self_id="wxid_bot", names=("小露", "MORITSUYU小助手"))
@@ -217,9 +220,19 @@ def test_a_question_that_quotes_a_member_is_for_that_member() -> None:
     )
 
 
-def test_pictures_and_voice_alone_have_no_words() -> None:
-    assert judged(Image(path="x.png"), Other(type="audio")) == Decision(
+def test_a_sticker_alone_has_no_words() -> None:
+    assert judged(Other(type="emoticon")) == Decision(
         outcome=Outcome.silent, reason=Reason.no_words
+    )
+
+
+@pytest.mark.parametrize("content", [Image(path="x.png"), Voice(path="")])
+def test_who_addresses_the_bot_without_words_is_asked_for_them(content: Content) -> None:
+    please = Decision(outcome=Outcome.answered, reason=Reason.words_please)
+    assert judged(content) == please
+    assert judged("@小露 ", content) == please
+    assert judged(content, addressed=False) == Decision(
+        outcome=Outcome.silent, reason=Reason.not_addressed
     )
 
 
@@ -274,3 +287,89 @@ def test_a_finished_sentence_waits_less_than_a_fragment() -> None:
 def test_questions_look_like_questions(text: str) -> None:
     assert looks_like_question(text)
     assert not looks_like_question("今天真好呀")
+
+
+# -- corrections --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("不是,我问的是退货", "退货"),
+        ("不是的 我是问面霜", "面霜"),
+        ("不是,我想问退货", "退货"),
+        ("不是换货，是退货", "退货"),
+        ("我说的是面霜", "面霜"),
+        ("我的意思是能不能退", "能不能退"),
+        ("No, I meant returns", "returns"),
+        ("違います、聞きたいのは送料", "送料"),
+        ("不对", ""),
+        ("不对啊！", ""),
+        ("没有,谢谢", None),
+        ("没有货吗", None),
+        ("不是吧这么贵", None),
+        ("不是说包邮吗", None),
+        ("不是我买的", None),
+        ("我想问退货怎么办", None),
+        ("退货呢", None),
+        ("", None),
+    ],
+)
+def test_what_a_member_meant_instead(text: str, meant: str | None) -> None:
+    assert correction(text) == meant
+
+
+def after_an_answer(text: str, *, addressed: bool, quote: Quote | None = None) -> Decision | GoOn:
+    said = replace(turn(text, addressed=addressed, quote=quote), answered_before=True)
+    return judge(said, Rules(), BOT, NOW)
+
+
+def test_a_correction_right_after_an_answer_needs_no_mention() -> None:
+    meant = GoOn(question="退货", addressed=True, corrects=True)
+    assert after_an_answer("不是,我问的是退货", addressed=False) == meant
+    assert after_an_answer("@小露 不是,我问的是退货", addressed=True) == meant
+    assert judged("不是,我问的是退货", addressed=False) == Decision(
+        outcome=Outcome.silent, reason=Reason.not_addressed
+    )
+
+
+def test_a_correction_of_another_member_is_none_of_the_bots_business() -> None:
+    left_alone = Decision(outcome=Outcome.silent, reason=Reason.not_addressed)
+    assert after_an_answer("不是,我问的是退货 @豆豆妈", addressed=False) == left_alone
+    to_a_member = Quote(sender_id="wxid_2", text="退货要钱吗")
+    assert after_an_answer("不是,我问的是退货", addressed=False, quote=to_a_member) == left_alone
+
+
+def test_who_only_says_that_an_answer_is_wrong_gets_a_person_if_the_bot_is_meant() -> None:
+    assert after_an_answer("@小露 不对", addressed=True) == Decision(
+        outcome=Outcome.escalated, reason=Reason.disputed
+    )
+    assert after_an_answer("不对", addressed=False) == Decision(
+        outcome=Outcome.silent, reason=Reason.not_addressed
+    )
+
+
+# -- voice and pictures -------------------------------------------------------------
+
+VOICE, PICTURE = Voice(path="a.mp3"), Image(path="b.png")
+
+
+def test_only_what_may_be_for_us_is_read() -> None:
+    said = turn("@小露", VOICE, PICTURE)
+    assert to_be_read(said, Rules(), NOW) == (1, 2)
+    overheard = turn("早", VOICE, PICTURE, addressed=False)
+    assert to_be_read(overheard, Rules(), NOW) == ()
+    assert to_be_read(overheard, LIVELY, NOW) == (1,)
+    assert to_be_read(said, Rules(muted=True), NOW) == ()
+    assert to_be_read(said, Rules(), NOW + timedelta(hours=1)) == ()
+
+
+def test_what_was_read_counts_as_said_and_as_shown() -> None:
+    spoken = Said(content=VOICE, sent_at=NOW, addressed=True, reading="防晒多久补一次")
+    shown = Said(content=PICTURE, sent_at=NOW, addressed=True, reading="一瓶防晒乳")
+    both = Turn(sender_id="wxid_1", sender_name="小满", messages=(spoken, shown))
+    assert judge(both, Rules(), BOT, NOW) == GoOn(
+        question="防晒多久补一次", addressed=True, shown="一瓶防晒乳"
+    )
+    alone = replace(both, messages=(shown,))
+    assert judge(alone, Rules(), BOT, NOW) == GoOn(question="一瓶防晒乳", addressed=True)

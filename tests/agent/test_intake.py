@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from sending import make_directory, make_intake, utc_now
 from sqlalchemy import select
 
+from agent import outbox
 from agent.database import Database
 from agent.directory import accounts, groups, members
 from agent.errors import StorageUnavailable
@@ -165,3 +167,60 @@ async def test_a_signal_is_heard_once_and_also_when_it_came_before() -> None:
     signal.set()
     assert await signal.wait(0) is True
     assert await signal.wait(0) is False
+
+
+# -- the bot joins ------------------------------------------------------------------
+
+
+@pytest.fixture
+def friendly(database: Database) -> Intake:
+    """Says hello where it joined; the account is logged in."""
+    return make_intake(database, make_directory(), welcome=lambda g: f"我是机器人，这里是{g.name}")
+
+
+def joined(*ids: str, at: datetime | None = None) -> MembersJoined:
+    return MembersJoined(
+        channel="web", account="demo", group_id="会员群", at=at or utc_now(),
+        members=tuple(MemberSeen(external_id=id_, name=id_) for id_ in ids),
+    )  # fmt: skip
+
+
+async def log_in(intake: Intake) -> None:
+    await intake.emit(
+        AccountStatus(
+            channel="web", account="demo", connection=Connection.online, at=utc_now(),
+            self_id="bot", self_name="小露",
+        )
+    )  # fmt: skip
+    await intake.emit(
+        GroupSeen(channel="web", account="demo", group_id="会员群", name="会员群", at=utc_now())
+    )
+
+
+def queued(database: Database) -> list[str]:
+    with database.reading() as connection:
+        return [c["text"] for c in connection.scalars(select(outbox.deliveries.c.content))]
+
+
+async def test_the_bot_says_what_it_is_when_it_joins(database: Database, friendly: Intake) -> None:
+    await log_in(friendly)
+    event = joined("u9", "bot")
+    await friendly.emit(event)
+    await friendly.emit(event)  # replayed after a reconnect
+    assert queued(database) == ["我是机器人，这里是会员群"]
+
+
+async def test_it_says_nothing_when_somebody_else_joins(
+    database: Database, friendly: Intake
+) -> None:
+    await log_in(friendly)
+    await friendly.emit(joined("u9"))
+    assert queued(database) == []
+
+
+async def test_taken_in_again_it_says_so_again(database: Database, friendly: Intake) -> None:
+    await log_in(friendly)
+    first = utc_now()
+    await friendly.emit(joined("bot", at=first))
+    await friendly.emit(joined("bot", at=first + timedelta(days=1)))
+    assert len(queued(database)) == 2

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, select
 
-from agent import inbox, outbox
+from agent import inbox, outbox, tickets
+from agent.cases import Replies
 from agent.database import Database
 from agent.directory import Directory, GroupInfo, GroupPlan
 from agent.gate import QuietTimes, Rules
 from agent.messages import InboundMessage, Text
-from agent.responder import MAX_CLAIMS, Replies, Responder
+from agent.responder import MAX_CLAIMS, Responder
 from agent.signals import Feed
 from agent.tickets import Lesson
 from agent.timekeeping import ManualClock
@@ -45,7 +47,7 @@ class Unknowing:
 class Counter:
     """A responder in three groups, one of which nothing can be judged in."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, knowledge: Unknowing | None = None) -> None:
         self.database = database
         self.clock = ManualClock(datetime(2027, 3, 1, 4, tzinfo=UTC))
         plans = [
@@ -53,10 +55,10 @@ class Counter:
                 channel="web", account="demo", name=name,
                 kind="operators" if name == "运营群" else "members",
             )
-            for name in ("会员群", BROKEN, "运营群")
+            for name in ("会员群", "护肤群", BROKEN, "运营群")
         ]  # fmt: skip
         self.directory = Directory(plans, {("web", "demo"): ("小露",)})
-        self.knowledge = Unknowing()
+        self.knowledge = knowledge or Unknowing()
         self.count = 0
         self.responder = Responder(
             database=database, directory=self.directory, answerer=self.knowledge,
@@ -97,6 +99,13 @@ class Counter:
             ).all()
             names = {id_: g.name for id_, g in self.directory.groups(connection).items()}
         return [row.content["text"] for row in rows if names[row.group_id] == group]
+
+    def mentions(self) -> list[list[str]]:
+        with self.database.reading() as connection:
+            rows = connection.scalars(
+                select(outbox.deliveries.c.mentions).order_by(outbox.deliveries.c.id)
+            )
+            return [[name for _, name in row] for row in rows]
 
     def decisions(self) -> list[tuple[str, str]]:
         with self.database.reading() as connection:
@@ -195,3 +204,96 @@ async def test_the_answerer_is_told_whether_the_bot_was_asked(counter: Counter) 
         "防晒多久补一次?": True,
         "面膜一周敷几次?": False,
     }
+
+
+class Pondering(Unknowing):
+    """Knows one answer, or none, and takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done = asyncio.Event()
+        self.knows = True
+
+    async def answer(self, question: Question) -> Answer | NoAnswer:
+        self.asked.append(question)
+        await self.done.wait()
+        if self.knows:
+            text = "户外每 2 小时一次。"
+            return Answer(text=text, citations=(), confidence=0.9, written_by_model=False)
+        return NoAnswer(reason=NoAnswerReason.NOT_IN_KNOWLEDGE)
+
+
+@pytest.fixture
+def knowledge() -> Pondering:
+    return Pondering()
+
+
+@pytest.fixture
+def slow(database: Database, knowledge: Pondering) -> Counter:
+    return Counter(database, knowledge)
+
+
+async def asked_meanwhile(slow: Counter) -> None:
+    """What was said is taken in while the answers before it are still being looked for."""
+    slow.clock.advance(seconds=10)
+    cases, _ = await slow.responder.claim()
+    await slow.responder.handle(cases)
+    await asyncio.sleep(0)
+
+
+async def all_answered(slow: Counter, knowledge: Pondering) -> None:
+    knowledge.done.set()
+    await slow.responder.finish()
+
+
+async def test_a_question_that_is_being_answered_is_not_answered_twice(
+    slow: Counter, knowledge: Pondering
+) -> None:
+    slow.say("小满", "@小露 防晒多久补涂一次？")
+    await asked_meanwhile(slow)
+    slow.say("小满", "@小露 防晒多久补涂一次")
+    slow.say("豆豆妈", "@小露 防晒多久补涂一次？")
+    await asked_meanwhile(slow)
+    await all_answered(slow, knowledge)
+    assert len(knowledge.asked) == 1
+    assert slow.said() == ["户外每 2 小时一次。"]
+    assert slow.mentions() == [["小满", "豆豆妈"]]
+    assert slow.decisions() == [
+        ("answered", "from_knowledge"),
+        ("answered", "same_question"),
+        ("answered", "same_question"),
+    ]
+
+
+async def test_what_is_ones_own_is_looked_up_for_each_member(
+    slow: Counter, knowledge: Pondering
+) -> None:
+    slow.say("小满", "@小露 我的订单到哪了？")
+    slow.say("豆豆妈", "@小露 我的订单到哪了？")
+    await asked_meanwhile(slow)
+    await all_answered(slow, knowledge)
+    assert len(knowledge.asked) == 2
+
+
+async def test_every_group_is_answered_for_itself(slow: Counter, knowledge: Pondering) -> None:
+    slow.say("小满", "@小露 防晒多久补涂一次？")
+    slow.say("小满", "@小露 防晒多久补涂一次？", group="护肤群")
+    await asked_meanwhile(slow)
+    await all_answered(slow, knowledge)
+    assert slow.said() == slow.said("护肤群") == ["户外每 2 小时一次。"]
+
+
+async def test_who_joined_a_question_without_answer_joins_its_ticket(
+    slow: Counter, knowledge: Pondering
+) -> None:
+    knowledge.knows = False
+    slow.say("小满", "@小露 防晒多久补涂一次？")
+    slow.say("豆豆妈", "@小露 防晒多久补涂一次？")
+    await asked_meanwhile(slow)
+    await all_answered(slow, knowledge)
+    assert len(knowledge.asked) == 1
+    assert slow.decisions() == [("escalated", "not_in_knowledge")] * 2
+    with slow.database.reading() as connection:
+        (ticket_id,) = connection.scalars(select(tickets.tickets.c.id))
+        ticket = tickets.get(connection, ticket_id)
+    assert [asker.member for asker in ticket.askers] == ["小满", "豆豆妈"]

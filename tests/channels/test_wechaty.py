@@ -63,9 +63,11 @@ from agent.messages import (
     OutboundMessage,
     Quote,
     Text,
+    Voice,
 )
 
 ROOM = "100@chatroom"
+MP3 = b"ID3\x04" + bytes(60)
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 QUICK = Patience(
     keepalive_seconds=0.05,
@@ -616,6 +618,30 @@ class TestMessages:
             Path(first.path).name
         ]
 
+    @pytest.mark.parametrize("listens", [True, False])
+    async def test_a_voice_message_is_fetched_only_where_somebody_can_listen(
+        self, gateway: FakeGateway, channel_at: MakeChannel, listens: bool
+    ) -> None:
+        heard = Heard()
+        async with running(channel_at(voice=listens), heard):
+            await heard.status(Connection.online)
+            gateway.post(ROOM, "wxid_zhang", AUDIO, MP3, filename="a.silk")
+            content = (await heard.until(InboundMessage)).content
+        assert isinstance(content, Voice)
+        assert bool(content.path) is listens
+        if listens:
+            assert Path(content.path).suffix == ".mp3"
+            assert Path(content.path).read_bytes() == MP3
+
+    async def test_what_only_says_that_it_is_sound_is_not_kept(
+        self, gateway: FakeGateway, channel_at: MakeChannel
+    ) -> None:
+        heard = Heard()
+        async with running(channel_at(voice=True), heard):
+            await heard.status(Connection.online)
+            gateway.post(ROOM, "wxid_zhang", AUDIO, b"<html>", filename="a.mp3")
+            assert (await heard.until(InboundMessage)).content == Voice(path="", name="a.mp3")
+
     async def test_a_picture_of_a_gateway_without_streams_is_kept_too(
         self, gateway: FakeGateway, heard: Heard
     ) -> None:
@@ -632,7 +658,7 @@ class TestMessages:
         self, gateway: FakeGateway, channel_at: MakeChannel, tmp_path: Path, broken: str
     ) -> None:
         heard = Heard()
-        async with running(channel_at(picture_limit_bytes=1000), heard):
+        async with running(channel_at(media_limit_bytes=1000), heard):
             await heard.status(Connection.online)
             match broken:
                 case "fails":
@@ -696,7 +722,7 @@ class TestMessages:
     async def test_every_other_type_is_named_and_its_xml_left_out(
         self, gateway: FakeGateway, heard: Heard
     ) -> None:
-        names = {0: "unknown", AUDIO: "audio", 3: "contact", 4: "chat_history", 5: "emoticon",
+        names = {0: "unknown", 3: "contact", 4: "chat_history", 5: "emoticon",
                  8: "location", 11: "transfer", 12: "red_envelope", 13: "recalled",
                  15: "video", 16: "post", 77: "type_77"}  # fmt: skip
         for number in names:

@@ -28,7 +28,7 @@ from agent.config import Account
 from agent.desk.ports import Utterance
 from agent.directory import groups, members
 from agent.inbox import decisions, messages, turns
-from agent.messages import Content, Other, Text, content_from_json, text_of
+from agent.messages import Content, Image, Other, Text, Voice, content_from_json, text_of
 from agent.outbox import deliveries
 from agent.timekeeping import ManualClock
 from schedules.tables import offer_occurrences
@@ -132,7 +132,7 @@ class Conversation:
             await self._catch_up()
             self._nothing_unexpected(f"before {who} says {what!r}", [self.group])
         said = {"says": what} if isinstance(what, str) else what
-        content: Content = Other(type=said["sends"]) if "sends" in said else Text(text=said["says"])
+        content = _content(said)
         utterance = await self.application.database.read(
             lambda c: self._utterance(c, who, content, said.get("quotes"))
         )
@@ -263,6 +263,18 @@ class Conversation:
             self.last_message = row.id
 
 
+def _content(said: dict[str, str]) -> Content:
+    match said.get("sends"):
+        case None:
+            return Text(text=said["says"])
+        case "voice":
+            return Voice(path="")
+        case "picture":
+            return Image(path="")
+        case other:
+            return Other(type=other)
+
+
 def _next_moment(connection: Any) -> datetime | None:
     """When the next turn is due, or the next try of a send: one that comes before the network is
     up is put back by a second, which on a clock that stands still never passes."""
@@ -329,6 +341,7 @@ def _write_community(folder: Path, transcript: dict[str, Any]) -> None:
             "greeting": "我在的～我是{bot}（机器人助手）。",
             "identity": "我是{bot}，一个机器人助手。",
             "handover": "好的，已经转给真人同事～",
+            "words_please": "麻烦您打字说一下～",
         },
     }
     (folder / "config.yaml").write_text(

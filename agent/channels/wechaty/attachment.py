@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agent.channels.base import AccountStatus, Connection, Emit, Event
-from agent.channels.wechaty.inbound import Inbound, Pictures
+from agent.channels.wechaty.inbound import Inbound, Media
 from agent.channels.wechaty.lanes import Arrivals, Lanes
 from agent.channels.wechaty.link import CallBroken, CallRefused, Link, Unanswered
 from agent.channels.wechaty.payloads import BrokenPayload, EventType, json_object, word
@@ -65,7 +65,7 @@ class Attachment:
         open_gateway: Callable[[], Gateway],
         start: bool,
         patience: Patience,
-        pictures: Pictures,
+        media: Media,
         clock_now: Callable[[], datetime],
         emit: Emit,
     ) -> None:
@@ -81,7 +81,7 @@ class Attachment:
             account=account,
             link=self.link,
             roster=Roster(self.link, members_at_once=_MEMBERS_AT_ONCE),
-            pictures=pictures,
+            media=media,
             clock_now=clock_now,
             hand_on=self._hand_on,
             lost=self._forget_message,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.channels.base import Emit, Receipt
 from agent.channels.wechaty.attachment import Attachment, Patience
-from agent.channels.wechaty.inbound import Pictures
+from agent.channels.wechaty.inbound import Media
 from agent.channels.wechaty.link import Link
 from agent.channels.wechaty.outbound import send_on
 from agent.errors import ConfigurationError, Finding, NotConnected
@@ -25,7 +25,8 @@ class WechatyChannel:
     `tls` is False, True (the system's authorities) or the path of a CA file; `tls_server_name`
     the name in the gateway's certificate where that is not the host. The account is attached to
     by the event stream alone and never stopped, since stopping can end a login; `start` asks
-    the gateway to start it. Pictures of members are kept below `media_folder`.
+    the gateway to start it. Pictures of members are kept below
+    `media_folder`, and with `voice` what they say as well.
 
     A gateway takes one client, so one `WechatyChannel` may run per gateway.
     Raises `ConfigurationError` for an endpoint or CA file that cannot be used.
@@ -45,7 +46,8 @@ class WechatyChannel:
         tls_server_name: str = "",
         start: bool = False,
         patience: Patience | None = None,
-        picture_limit_bytes: int = 20 * 2**20,
+        media_limit_bytes: int = 20 * 2**20,
+        voice: bool = False,
     ) -> None:
         self.account = account
         self._host, self._port = _address(endpoint)
@@ -55,7 +57,7 @@ class WechatyChannel:
         self._start = start
         self._now = clock_now
         self._patience = patience or Patience()
-        self._pictures = Pictures(folder=media_folder, limit_bytes=picture_limit_bytes)
+        self._media = Media(folder=media_folder, limit_bytes=media_limit_bytes, voice=voice)
         self._link: Link | None = None
 
     def __repr__(self) -> str:
@@ -79,7 +81,7 @@ class WechatyChannel:
             open_gateway=self._open_gateway,
             start=self._start,
             patience=self._patience,
-            pictures=self._pictures,
+            media=self._media,
             clock_now=self._now,
             emit=emit,
         )

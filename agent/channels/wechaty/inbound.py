@@ -22,21 +22,23 @@ from agent.channels.base import (
 from agent.channels.wechaty import payloads
 from agent.channels.wechaty.lanes import Work
 from agent.channels.wechaty.link import Link, Unanswered
-from agent.channels.wechaty.media import keep_picture
+from agent.channels.wechaty.media import keep_picture, keep_sound
 from agent.channels.wechaty.payloads import BrokenPayload, Dirty, EventType, MessagePayload
 from agent.channels.wechaty.roster import Group, Roster
-from agent.messages import Content, Image, InboundMessage, Other, Quote, Text
+from agent.messages import Content, Image, InboundMessage, Other, Quote, Text, Voice
 
 _log = logging.getLogger(__name__)
 _UNREADABLE_GROUP_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """Where pictures go, and how large one may be."""
+class Media:
+    """Where pictures and voice messages go, and how large one may be. Voice is fetched only with
+    `voice`: nobody can listen to it otherwise."""
 
     folder: Path
     limit_bytes: int
+    voice: bool = False
 
 
 class Inbound:
@@ -52,7 +54,7 @@ class Inbound:
         account: str,
         link: Link,
         roster: Roster,
-        pictures: Pictures,
+        media: Media,
         clock_now: Callable[[], datetime],
         hand_on: Callable[[Event], Awaitable[None]],
         lost: Callable[[str], None],
@@ -61,7 +63,7 @@ class Inbound:
         self._account = account
         self._link = link
         self._roster = roster
-        self._pictures = pictures
+        self._media = media
         self._now = clock_now
         self._hand_on = hand_on
         self._lost = lost
@@ -142,6 +144,8 @@ class Inbound:
                     return Text(text=payload.text)
                 case "image":
                     return await self._picture(payload)
+                case "audio":
+                    return await self._voice(payload)
                 case "url":
                     link = await self._link.ask(lambda gateway: gateway.link(payload.id))
                     return payloads.read_link(link)
@@ -161,15 +165,25 @@ class Inbound:
         return Other(type=name)
 
     async def _picture(self, payload: MessagePayload) -> Image:
+        return Image(path=await self._kept(payload, keep_picture), name=payload.filename)
+
+    async def _voice(self, payload: MessagePayload) -> Voice:
+        path = await self._kept(payload, keep_sound) if self._media.voice else ""
+        return Voice(path=path, name=payload.filename)
+
+    async def _kept(
+        self, payload: MessagePayload, keep: Callable[[Path, bytes], Path | None]
+    ) -> str:
+        """Where the message's file is kept; empty if it cannot be."""
         try:
             content = await self._link.ask(
-                lambda g: g.file(payload.id, limit_bytes=self._pictures.limit_bytes), attempts=2
+                lambda g: g.file(payload.id, limit_bytes=self._media.limit_bytes), attempts=2
             )
-            path = await asyncio.to_thread(keep_picture, self._pictures.folder, content)
+            path = await asyncio.to_thread(keep, self._media.folder, content)
         except (Unanswered, BrokenPayload, OSError) as error:
-            _log.warning("wechaty: the picture of message %s is not kept: %s", payload.id, error)
+            _log.warning("wechaty: the file of message %s is not kept: %s", payload.id, error)
             path = None
-        return Image(path=str(path) if path else "", name=payload.filename)
+        return str(path) if path else ""
 
     # Groups
 

@@ -17,6 +17,7 @@ from agent.messages import (
     Other,
     OutboundMessage,
     Text,
+    Voice,
     with_mentions,
 )
 
@@ -61,6 +62,8 @@ async def _call(gateway: Gateway, message: OutboundMessage, picture: str) -> str
             return await gateway.send_link(conversation, payloads.write_link(card))
         case MiniProgramCard() as card:
             return await gateway.send_mini_program(conversation, payloads.write_mini_program(card))
+        case Voice():
+            raise SendRejected("Wechaty cannot send voice")
         case Other(type=name):
             raise SendRejected(f"Wechaty cannot send {name}")
 

@@ -50,3 +50,5 @@ def upgrade() -> None:
         sa.Column("made_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("embedding"),
     )
+    op.drop_index("decisions_by_time", table_name="decisions")
+    op.create_index("decisions_by_group", "decisions", ["group_id", "decided_at"], unique=False)

@@ -1,0 +1,195 @@
+"""A claimed turn with everything that judging it needs, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from agent.directory import GroupInfo, MemberInfo
+from agent.gate import Bot, Decision, GoOn, Reason, Said, Turn, question_of
+from agent.inbox import ClaimedTurn, Earlier
+from agent.messages import Mention, text_of
+from agent.sharing import question_key, stands_alone
+from knowledge.answers import Answer, Exchange, NoAnswer, NoAnswerReason, Question
+from knowledge.audience import SearchScope
+from knowledge.index import Passage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replies:
+    """What members read that is not knowledge; `{bot}` is filled in."""
+
+    holding: str
+    holding_again: str
+    greeting: str
+    identity: str
+    handover: str
+    words_please: str = ""
+
+    def said_by(self, bot: Bot) -> Replies:
+        """The texts with the bot's name in them."""
+        name = bot.names[0] if bot.names else ""
+        texts = {which: text.replace("{bot}", name) for which, text in vars(self).items()}
+        return Replies(**texts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A turn to be judged.
+
+    `context` is what was said before it, for turns that may need it; `earlier` what the bot
+    answered in this group a moment ago, newest first; `readings` what was read in its voice
+    messages and pictures, by message id.
+    """
+
+    turn: ClaimedTurn
+    group: GroupInfo
+    member: MemberInfo
+    context: tuple[str, ...] = ()
+    earlier: tuple[Earlier, ...] = ()
+    readings: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def said(self) -> Turn:
+        return Turn(
+            sender_id=self.member.external_id,
+            sender_name=self.member.name,
+            sender_names=frozenset((self.member.name, self.member.own_name)),
+            messages=tuple(
+                Said(
+                    content=message.content,
+                    sent_at=message.sent_at,
+                    addressed=message.addressed,
+                    quote=message.quote,
+                    reading=self.readings.get(message.id),
+                )
+                for message in self.turn.messages
+            ),
+            answered_before=self.own_answer is not None,
+        )
+
+    @property
+    def bot(self) -> Bot:
+        return Bot(self_id=self.group.self_id, names=self.group.bot_names)
+
+    @property
+    def mention(self) -> Mention:
+        return Mention(external_id=self.member.external_id, name=self.member.name)
+
+    @property
+    def own_answer(self) -> Earlier | None:
+        """What the bot answered this member last, if that was a moment ago."""
+        return next((e for e in self.earlier if e.member_id == self.turn.member_id), None)
+
+    @property
+    def words(self) -> str:
+        """All that the turn says, as an operator would read it."""
+        lines = (
+            self.readings.get(message.id) or text_of(message.content)
+            for message in self.turn.messages
+        )
+        return "\n".join(lines)[:2000]
+
+    @property
+    def question(self) -> str:
+        """What the turn asks, without the bot's name."""
+        return question_of(self.said, self.bot)
+
+    def waited_seconds(self, now: datetime) -> float:
+        """Seconds from the turn's first message to now."""
+        return round((now - self.turn.opened_at) / timedelta(seconds=1), 4)
+
+    def asked(self, go_on: GoOn, now: datetime) -> Question:
+        """The question as the knowledge base takes it."""
+        quote = self.said.quote
+        before = self.own_answer
+        return Question(
+            text=go_on.question,
+            scope=SearchScope(group=self.group.name, tags=self.group.tags),
+            now=now,
+            language=self.group.language,
+            context=self.context,
+            quoted=(quote.text if quote else "") or go_on.shown or None,
+            addressed=go_on.addressed,
+            earlier=Exchange(question=before.question, entries=frozenset(before.cited))
+            if before
+            else None,
+            corrects=go_on.corrects,
+        )
+
+    def sameness(self, go_on: GoOn) -> tuple[object, ...] | None:
+        """Equal for turns of one group that ask the same; None for what only makes sense where
+        it stands."""
+        if self.said.quote is not None or go_on.corrects or go_on.shown:
+            return None
+        key = question_key(go_on.question)
+        if not key:
+            return None
+        shared = stands_alone(go_on.question, quoted=False)
+        return (self.group.id, key, None if shared else self.turn.member_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How a case ends: its decision, what to say, and the question a ticket is opened for.
+
+    `others` asked the same meanwhile: the reply is theirs as well.
+    """
+
+    case: Case
+    decision: Decision
+    reply: str | None = None
+    ask: str | None = None
+    passages: tuple[dict[str, Any], ...] = ()
+    others: tuple[Case, ...] = ()
+
+
+_ESCALATIONS: Mapping[NoAnswerReason, Reason] = {
+    NoAnswerReason.NOT_IN_KNOWLEDGE: Reason.not_in_knowledge,
+    NoAnswerReason.EMPTY_KNOWLEDGE: Reason.not_in_knowledge,
+    NoAnswerReason.FAILED_CHECK: Reason.failed_check,
+    NoAnswerReason.MODEL_UNAVAILABLE: Reason.model_failed,
+    NoAnswerReason.MODEL_TIMEOUT: Reason.model_failed,
+    NoAnswerReason.MODEL_RATE_LIMITED: Reason.model_failed,
+    NoAnswerReason.MODEL_NONSENSE: Reason.model_failed,
+    NoAnswerReason.MODEL_WITHHELD: Reason.model_failed,
+    NoAnswerReason.MODEL_BUDGET: Reason.model_budget,
+}
+
+
+def escalation(outcome: NoAnswer) -> Reason:
+    """Why a question goes to the operators."""
+    return _ESCALATIONS.get(outcome.reason, Reason.low_confidence)
+
+
+def told(outcome: Answer | NoAnswer) -> dict[str, Any]:
+    """What led to an outcome, ready for JSON."""
+    details: dict[str, Any] = {
+        "confidence": round(outcome.confidence, 4),
+        "passages": passages(outcome.passages),
+        "model": None if outcome.model is None else dict(vars(outcome.model)),
+    }
+    if isinstance(outcome, Answer):
+        details["cited"] = [passage.entry_id for passage in outcome.citations]
+    else:
+        details |= {"no_answer": outcome.reason.value, "why": outcome.detail}
+    return details
+
+
+def passages(found: Sequence[Passage]) -> list[dict[str, Any]]:
+    """The nearest entries, for the operators and the page."""
+    return [
+        {
+            "entry": passage.entry_id,
+            "source": passage.source,
+            "title": passage.title,
+            "question": passage.question,
+            "text": passage.text[:500],
+            "score": round(passage.score, 4),
+            "lexical": round(passage.lexical, 4),
+            "dense": None if passage.dense is None else round(passage.dense, 4),
+        }
+        for passage in found[:5]
+    ]

@@ -1,0 +1,169 @@
+"""How turns end in the database: decision, reply or ticket, all in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from agent import commands, inbox, outbox, splitting, tickets
+from agent.cases import Case, Replies, Verdict
+from agent.directory import Directory, GroupInfo
+from agent.gate import Decision, Outcome, Reason
+from agent.inbox import ClaimedTurn
+from agent.messages import Text
+
+
+class Conclusions:
+    """Writes verdicts for turns that `owner` holds; what somebody else took over is left alone."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        replies: Replies,
+        holding_reply: Callable[[GroupInfo], bool],
+        owner: str,
+    ) -> None:
+        self._directory = directory
+        self._replies = replies
+        self._holding_reply = holding_reply
+        self._owner = owner
+
+    def write(self, connection: Connection, verdicts: Sequence[Verdict], now: datetime) -> None:
+        """Decide each turn and queue what it says; opens or joins tickets."""
+        turns = [case.turn.id for v in verdicts for case in (v.case, *v.others)]
+        held = inbox.hold(connection, self._owner, turns)
+        decided: list[tuple[ClaimedTurn, Decision]] = []
+        deliveries: list[outbox.Delivery] = []
+        joined: dict[int, int] = {}  # ticket -> account
+        for verdict in verdicts:
+            cases = [case for case in (verdict.case, *verdict.others) if case.turn.id in held]
+            if not cases:
+                continue
+            decision = verdict.decision
+            if verdict.reply is not None:
+                deliveries += self._reply(verdict.reply, cases)
+            if verdict.ask is not None:
+                opened = self._open_ticket(connection, verdict, now)
+                ticket = {"ticket": opened.ticket_id, "joined": opened.joined}
+                decision = replace(decision, details=decision.details | ticket)
+                deliveries += self._ticket_deliveries(connection, verdict, opened)
+                if opened.joined:
+                    joined[opened.ticket_id] = verdict.case.group.account_id
+            decided.append((cases[0].turn, decision))
+            decided += [(case.turn, _same_as(cases[0], case)) for case in cases[1:]]
+        for ticket_id, account_id in joined.items():
+            deliveries += self._joined_line(connection, ticket_id, account_id, now)
+        inbox.decide(connection, decided, now)
+        outbox.enqueue(connection, deliveries, now)
+
+    def _reply(self, text: str, cases: Sequence[Case]) -> list[outbox.Delivery]:
+        """One reply that names everybody who asked; none to operators, who see whom it is for."""
+        kind = "notice" if cases[0].group.kind == "operators" else "answer"
+        said = delivery(cases[0], kind, text, mention=kind == "answer")
+        mentions = {case.member.id: case.mention for case in cases}
+        if kind == "answer":
+            said = replace(said, mentions=tuple(mentions.values()))
+        return splitting.in_parts(said)
+
+    def _open_ticket(
+        self, connection: Connection, verdict: Verdict, now: datetime
+    ) -> tickets.Opened:
+        asked = tickets.Asked(
+            group=verdict.case.group,
+            member=verdict.case.member,
+            turn_id=verdict.case.turn.id,
+            question=verdict.ask or "",
+            reason=verdict.decision.reason.value,
+            context=verdict.case.context,
+            passages=verdict.passages,
+            personal=verdict.decision.reason is Reason.asked_for_person,
+            quoted=verdict.case.said.quote is not None,
+        )
+        return tickets.open_or_join(connection, asked, now)
+
+    def _ticket_deliveries(
+        self, connection: Connection, verdict: Verdict, opened: tickets.Opened
+    ) -> list[outbox.Delivery]:
+        """The holding reply to the asker and, for a new ticket, its card to the operators."""
+        found = []
+        if self._holding_reply(verdict.case.group):
+            replies = self._replies.said_by(verdict.case.bot)
+            text = replies.holding_again if opened.joined else replies.holding
+            if verdict.decision.reason is Reason.asked_for_person:
+                text = replies.handover
+            found.append(delivery(verdict.case, "holding", text, opened.ticket_id))
+        operators = self._directory.operators_group(connection, verdict.case.group.account_id)
+        if operators is not None and not opened.joined:
+            found += _card(tickets.get(connection, opened.ticket_id), operators)
+        return found
+
+    def _joined_line(
+        self, connection: Connection, ticket_id: int, account_id: int, now: datetime
+    ) -> list[outbox.Delivery]:
+        """One line to the operators about who asks the same; none within a minute of the last."""
+        operators = self._directory.operators_group(connection, account_id)
+        if operators is None:
+            return []
+        ticket = tickets.get(connection, ticket_id)
+        new = tickets.untold(connection, ticket, now)
+        if not new:
+            return []
+        return [
+            outbox.Delivery(
+                key=f"ticket:{ticket_id}:joined:{len(ticket.askers)}",
+                account_id=operators.account_id,
+                group_id=operators.id,
+                kind="notice",
+                priority=outbox.TICKET,
+                content=Text(text=commands.joined(ticket, new)),
+                ticket_id=ticket_id,
+            )
+        ]
+
+    def show_tickets(self, connection: Connection, now: datetime) -> int:
+        """Queue the cards of open tickets whose account had not seen the operators' group yet."""
+        cards = []
+        for ticket_id, account_id in tickets.without_card(connection):
+            operators = self._directory.operators_group(connection, account_id)
+            if operators is not None:
+                cards += _card(tickets.get(connection, ticket_id), operators)
+        return outbox.enqueue(connection, cards, now)
+
+
+def delivery(
+    case: Case, kind: str, text: str, ticket_id: int | None = None, *, mention: bool = True
+) -> outbox.Delivery:
+    """What is said to a turn; the key lets each kind be said once."""
+    return outbox.Delivery(
+        key=f"turn:{case.turn.id}:{kind}",
+        account_id=case.group.account_id,
+        group_id=case.group.id,
+        kind=kind,
+        content=Text(text=text),
+        mentions=(case.mention,) if mention else (),
+        turn_id=case.turn.id,
+        ticket_id=ticket_id,
+    )
+
+
+def _same_as(first: Case, case: Case) -> Decision:
+    details: dict[str, Any] = {"question": case.question, "answered_with": first.turn.id}
+    return Decision(outcome=Outcome.answered, reason=Reason.same_question, details=details)
+
+
+def _card(ticket: tickets.Ticket, operators: GroupInfo) -> list[outbox.Delivery]:
+    card = outbox.Delivery(
+        key=f"ticket:{ticket.id}:card",
+        account_id=operators.account_id,
+        group_id=operators.id,
+        kind="card",
+        priority=outbox.TICKET,
+        content=Text(text=commands.card(ticket)),
+        ticket_id=ticket.id,
+    )
+    return splitting.in_parts(card)

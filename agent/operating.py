@@ -1,0 +1,72 @@
+"""What operators write in their group, carried out and answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from agent import commands, inbox, tickets
+from agent.cases import Case
+from agent.directory import MemberInfo, known_ids
+from agent.gate import Bot
+from agent.messages import Text, text_of
+
+FAILED_COMMAND = "⚠️ 处理「{}」时多次出错，没有执行。请再发一次；仍然不行请查看程序日志。"
+
+
+class Operating:
+    """Carries out commands of those who may give them. `operators` holds ids and names; empty:
+    everybody in the group."""
+
+    def __init__(self, *, operators: frozenset[str], learn: tickets.Learn) -> None:
+        self._operators = operators
+        self._learn = learn
+
+    def answers(self, connection: Connection, case: Case, now: datetime) -> list[str]:
+        """Do what the turn's messages say; one line or more for each that was a command."""
+        return [
+            answer
+            for message in case.turn.messages
+            if (answer := self._answer(connection, case, message, now))
+        ]
+
+    def _answer(
+        self, connection: Connection, case: Case, message: inbox.RecordedMessage, now: datetime
+    ) -> str | None:
+        if not isinstance(message.content, Text):
+            return None
+        quoted = message.quote.text if message.quote else None
+        command = commands.parse(_without_mention(message.content.text, case.bot), quoted)
+        if command is None:
+            return commands.HELP if message.addressed else None
+        if self._operators and not self._is_operator(connection, case.member):
+            return (
+                f"⚠️ 只有登记的运营人员可以处理工单，{case.member.name} 不在名单里"
+                "（operators.members）。"
+            )
+        return commands.carry_out(
+            connection, command, by=case.member.name, now=now, add=self._learn
+        )
+
+    def _is_operator(self, connection: Connection, member: MemberInfo) -> bool:
+        """Whether the member is registered by id or by a name; nobody's id passes for a name."""
+        if member.external_id in self._operators:
+            return True
+        names = {member.name, member.own_name} & self._operators
+        return bool(names - known_ids(connection, names))
+
+
+def commands_us(case: Case) -> bool:
+    """Whether an operator's turn was meant for the bot."""
+    return any(
+        said.addressed or said.quote or text_of(said.content).lstrip()[:1] in ("#", "＃")
+        for said in case.said.messages
+    )
+
+
+def _without_mention(text: str, bot: Bot) -> str:
+    for name in sorted(bot.names, key=len, reverse=True):
+        for sign in "@＠":
+            text = text.replace(f"{sign}{name}", "")
+    return text.replace("\u2005", " ").strip()
