@@ -46,6 +46,12 @@ REASONS: dict[str, str] = {
     Reason.failed_check: N_("The drafted answer did not pass its check."),
     Reason.repeated_failure: N_("Judging it failed again and again."),
     Reason.too_long: N_("The message is too long to be a question."),
+    Reason.same_question: N_("Somebody asked the same just before; one reply answers both."),
+    Reason.words_please: N_("It cannot hear or see, so it asked for words."),
+    Reason.already_answered: N_("This member had the answer to the same words a moment ago."),
+    Reason.model_budget: N_("Today's budget for the model is used up."),
+    Reason.disputed: N_("The member says that the answer was wrong."),
+    Reason.partly_answered: N_("A part of the questions is answered; a colleague takes the rest."),
 }
 
 DELIVERY_STATES = {

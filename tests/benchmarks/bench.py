@@ -18,11 +18,14 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
+import model
+import retrieval
 from community import Bench, settings, write_catalog
+from figures import Figure
 from rich.console import Console
 from rich.table import Table
 
@@ -33,19 +36,6 @@ from agent.timekeeping import SystemClock
 ROOT = Path(__file__).parents[2]
 ENTRIES = 10_000
 GROUPS = 16
-
-
-@dataclass(frozen=True)
-class Figure:
-    name: str
-    value: float
-    unit: str
-    aim: float
-    lower_is_better: bool = False
-
-    @property
-    def reached(self) -> bool:
-        return self.value <= self.aim if self.lower_is_better else self.value >= self.aim
 
 
 async def measure_messages(folder: Path) -> list[Figure]:
@@ -237,6 +227,11 @@ def main() -> None:
         figures += asyncio.run(measure_fan_out(folder / "offers"))
         console.print("process …")
         figures += measure_process(folder)
+        console.print("retrieval …")
+        for size in (10_000, 100_000):
+            figures += retrieval.figures(size)
+        console.print("model …")
+        figures += model.figures()
     table = Table("what", "measured", "aim", "")
     for figure in figures:
         table.add_row(
