@@ -1,0 +1,56 @@
+"""config.yaml and the environment, validated once into frozen `Settings`.
+
+`load(path)` is the only way in. Every fault is reported by its path in the file with
+what to do about it. Environment variables override the file: `SHEQUN_` and the path in
+capitals joined by two underscores (`SHEQUN_WEB__PORT=9000`). Secrets come from the
+environment alone: `OPENAI_API_KEY`, `SHEQUN_WECHATY_TOKEN` (or the variable that
+`token_variable` names), `SHEQUN_DATABASE_URL`.
+"""
+
+from __future__ import annotations
+
+from agent.config.loading import load
+from agent.config.sections import (
+    Account,
+    Community,
+    Group,
+    Knowledge,
+    Model,
+    Offers,
+    Operators,
+    Pace,
+    Pacing,
+    Policy,
+    Storage,
+    Suggestions,
+    TerminalAccount,
+    Texts,
+    Tls,
+    Web,
+    WebAccount,
+    WechatyAccount,
+)
+from agent.config.settings import Settings
+
+__all__ = [
+    "Account",
+    "Community",
+    "Group",
+    "Knowledge",
+    "Model",
+    "Offers",
+    "Operators",
+    "Pace",
+    "Pacing",
+    "Policy",
+    "Settings",
+    "Storage",
+    "Suggestions",
+    "TerminalAccount",
+    "Texts",
+    "Tls",
+    "Web",
+    "WebAccount",
+    "WechatyAccount",
+    "load",
+]

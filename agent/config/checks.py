@@ -1,0 +1,99 @@
+"""What one setting cannot know of another."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from agent.config.sections import WechatyAccount
+from agent.config.settings import Settings
+from agent.errors import Finding
+
+
+def cross_check(settings: Settings) -> list[Finding]:
+    """What one field cannot know of another: accounts, policies, names used twice."""
+    faults = []
+    if not settings.channels:
+        faults.append(fault("channels", "there is no account", "add one, or remove `channels`"))
+    accounts = [account.account for account in settings.channels]
+    for position, account in enumerate(settings.channels):
+        if account.account in accounts[:position]:
+            faults.append(fault(f"channels.{position}.account", "is used twice", "rename one"))
+        if isinstance(account, WechatyAccount) and not settings.wechaty_token(account):
+            faults.append(
+                fault(
+                    f"channels.{position}.token",
+                    "the gateway's token is not set",
+                    f"set {account.token_variable} in the environment",
+                )
+            )
+    seen: set[tuple[str, str, str]] = set()
+    for position, group in enumerate(settings.groups):
+        where = f"groups.{position}"
+        if group.account and group.account not in accounts:
+            faults.append(
+                fault(
+                    f"{where}.account", f"there is no account {group.account!r}", _names(accounts)
+                )
+            )
+        if group.policy not in settings.policies and group.policy != "default":
+            faults.append(
+                fault(
+                    f"{where}.policy",
+                    f"there is no policy {group.policy!r}",
+                    _names(list(settings.policies)),
+                )
+            )
+        owner = group.account or (accounts[0] if accounts else "")
+        key = (owner, "id", group.id) if group.id else (owner, "name", group.name)
+        if key in seen:
+            faults.append(fault(f"{where}.{key[1]}", f"{key[2]!r} is listed twice", "remove one"))
+        seen.add(key)
+    if settings.operators.id and not settings.operators.group:
+        faults.append(
+            fault("operators.group", "is missing beside `operators.id`", "give the group's name")
+        )
+    if any(group.name == settings.operators.group for group in settings.groups):
+        faults.append(
+            fault(
+                "operators.group",
+                f"{settings.operators.group!r} is listed under groups as well",
+                "name a group of its own for the operators",
+            )
+        )
+    if settings.operators.account and settings.operators.account not in accounts:
+        faults.append(
+            fault(
+                "operators.account",
+                f"there is no account {settings.operators.account!r}",
+                _names(accounts),
+            )
+        )
+    web = [account for account in settings.channels if account.kind == "web"]
+    if len(web) > 1:
+        faults.append(fault("channels", "more than one `kind: web`", "keep one"))
+    return faults
+
+
+def fault(path: str, message: str, remedy: str) -> Finding:
+    """A finding at a setting's path."""
+    return Finding(path=path, message=message, remedy=remedy)
+
+
+def _names(names: list[str]) -> str:
+    return f"use one of: {', '.join(names)}" if names else "define one first"
+
+
+def secrets(content: dict[str, Any]) -> list[Finding]:
+    """Passwords that stand in the file."""
+    storage = content.get("storage")
+    url = storage.get("database_url") if isinstance(storage, dict) else None
+    if isinstance(url, str) and re.match(r"[^/]+://[^/@]*:[^/]*@", url):
+        return [
+            fault(
+                "storage.database_url",
+                "holds a password, and secrets do not belong into this file",
+                "remove it here and set SHEQUN_DATABASE_URL in the environment",
+            )
+        ]
+    return []
