@@ -1,0 +1,195 @@
+"""What a replay works on: settings, a database and knowledge of its own in a folder that is
+thrown away. Of the owner's data it reads the documents and, if asked, the learned entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, event, select
+
+from agent import schema
+from agent.config import Account, Group, Settings
+from agent.database import Database
+from agent.errors import UsageError
+
+T = TypeVar("T")
+
+
+class ScratchDatabase(Database):
+    """SQLite without threads, fsync or a pool: one replay reads and writes, and nobody after it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"sqlite:///{folder / 'replay.db'}")
+
+        @event.listens_for(self.engine, "connect")
+        def _hurry(connection: Any, _record: Any) -> None:
+            connection.execute("PRAGMA synchronous=OFF")
+
+        schema.upgrade(self)
+        self._connection = self.engine.connect()
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        with self._connection.begin():
+            return work(self._connection)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self.write(work)
+
+    def close(self) -> None:
+        self._connection.close()
+        super().close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where the messages of the export belong. `group_of`: what stands there -> the group's name;
+    `account_of`: the group's name -> its account; `unlisted`: names that the configuration does
+    not list."""
+
+    group_of: dict[str, str]
+    account_of: dict[str, Account]
+    unlisted: tuple[str, ...]
+    operators: str
+
+
+def places(settings: Settings, written: Sequence[str], *, unnamed: str, only: str | None) -> Places:
+    """Find the groups of the export in the configuration, by name or id. `written`: as they
+    stand in the export; `unnamed`: the group of messages that name none; `only`: the one group
+    to replay.
+
+    Raises `UsageError` where `only` is not in the export.
+    """
+    by_id = {group.id: group.name for group in settings.groups if group.id}
+    operators = settings.operators
+    if operators.id:
+        by_id[operators.id] = operators.group
+    group_of = {name: by_id.get(name, name) or unnamed for name in written}
+    if only is not None:
+        wanted = by_id.get(only, only)
+        if wanted not in group_of.values():
+            found = "、".join(sorted(set(group_of.values()))[:20])
+            raise UsageError(f"there is no group {only!r} in the chat; there are: {found}")
+        group_of = {name: group for name, group in group_of.items() if group == wanted}
+    listed: dict[str, Group] = {}
+    for group in settings.groups:
+        listed.setdefault(group.name, group)
+    first = settings.channels[0]
+    accounts = {account.account: account for account in settings.channels}
+    names = dict.fromkeys(group_of.values())
+    return Places(
+        group_of=group_of,
+        account_of={
+            name: accounts.get(listed[name].account, first) if name in listed else first
+            for name in names
+        },
+        unlisted=tuple(n for n in names if n not in listed and n != operators.group),
+        operators=operators.group,
+    )
+
+
+def settings_for(
+    settings: Settings, folder: Path, places: Places, *, policy: str, with_model: bool
+) -> Settings:
+    """The owner's settings on a folder of their own, with the unlisted groups listed. Without a
+    model no endpoint is left in them, for embeddings neither.
+
+    Raises `UsageError` for a policy that is not there.
+    """
+    if policy not in settings.policies and policy != "default":
+        known = ", ".join(settings.policies)
+        raise UsageError(f"there is no policy {policy!r}; there are: {known}")
+    listed: dict[str, Group] = {}
+    for group in settings.groups:
+        listed.setdefault(group.name, group.model_copy(update={"id": ""}))
+    for name in places.unlisted:
+        listed[name] = Group(name=name, policy=policy)
+    changed: dict[str, Any] = {
+        "storage": settings.storage.model_copy(
+            update={"data_folder": folder, "database_url": None, "chroma_url": None}
+        ),
+        "groups": tuple(listed.values()),
+        "operators": settings.operators.model_copy(update={"id": ""}),
+    }
+    return settings.model_copy(update=changed if with_model else changed | _offline(settings))
+
+
+def without_model(settings: Settings) -> Settings:
+    """The same settings, but nobody asks the model."""
+    return settings.model_copy(update={"model": settings.model.model_copy(update={"name": ""})})
+
+
+def _offline(settings: Settings) -> dict[str, Any]:
+    embeddings = settings.knowledge.embeddings.model_copy(update={"provider": "local"})
+    return {
+        "model": settings.model.model_copy(update={"name": ""}),
+        "knowledge": settings.knowledge.model_copy(update={"embeddings": embeddings}),
+    }
+
+
+# -- learned entries ----------------------------------------------------------------
+
+
+def copy_learned(settings: Settings, scratch: Database, now: datetime) -> int:
+    """Copy the live question-and-answer entries that come from no file out of the owner's
+    database, which is only read; returns how many.
+
+    Raises `UsageError` where that database is not there, or has other tables than this version.
+    """
+    from knowledge import catalog
+
+    url = settings.database_url
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        raise UsageError("there is no database yet, so nothing was learned: leave --with-learned")
+    owners = Database(url)
+    try:
+        with owners.reading() as connection:
+            version = schema.version(connection)
+            if version != schema.HEAD:
+                raise UsageError(
+                    f"the database is at version {version or 'none'}, this is {schema.HEAD}: "
+                    "run `shequn migrate` first, or leave --with-learned"
+                )
+            files = set(connection.scalars(select(catalog.sources.c.path)))
+            learned = list(_learned(connection, files))
+    finally:
+        owners.close()
+    with scratch.transaction() as connection:
+        for entry in learned:
+            catalog.add_entry(
+                connection,
+                question=entry.question or "",
+                answer=entry.text,
+                source=entry.source,
+                scope=entry.scope,
+                now=now,
+                tags=entry.tags,
+                valid_from=entry.valid_from,
+                valid_to=entry.valid_to,
+            )
+    return len(learned)
+
+
+def _learned(connection: Connection, files: set[str]) -> list[Any]:
+    from knowledge import catalog
+
+    found, after = [], 0
+    while page := catalog.list_entries(connection, after_id=after, limit=1_000):
+        found += [entry for entry in page if entry.source not in files and entry.question]
+        after = page[-1].id
+    return found
+
+
+def accounts_of(settings: Settings, places: Places) -> dict[str, tuple[str, ...]]:
+    """The names of the groups that each account shows: those of the export, and the operators'."""
+    shown: dict[str, list[str]] = {account.account: [] for account in settings.channels}
+    for name, account in places.account_of.items():
+        if name != places.operators:
+            shown[account.account].append(name)
+    if places.operators:
+        home = settings.operators.account or settings.channels[0].account
+        shown[home].append(places.operators)
+    return {account: tuple(names) for account, names in shown.items()}
