@@ -1,44 +1,45 @@
 """Measure answers on labelled questions, and propose the threshold that keeps a promise.
 
-A labelled question is a CSV row `question,expected,source`: `expected` is the question, heading or
-text of the entry that answers it, `source` the file it stands in, or `none` for a question that
-must not be answered. Works without a model: what is measured is whether the right source is found
-and whether the answerer knows when there is none.
+Works without a model: what is measured is whether the right entry is found and whether the
+answerer knows when there is none. With one the whole answerer is asked, and judged by what it
+cites. What is learned from labels is reported out of fold: no question is judged by what it taught.
 """
 
 from __future__ import annotations
 
-import csv
+import asyncio
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from math import comb
-from pathlib import Path
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from knowledge.answering import Answer, Answerer, Question
+from knowledge import calibration, measures
+from knowledge.answering import Answer, Answerer, ModelCall, NoAnswer, Question
 from knowledge.audience import SearchScope
-from knowledge.documents import decode
-from knowledge.index import Passage
-from knowledge.language import plain
+from knowledge.index import Index, Passage
+from knowledge.labels import Labelled, read_labelled
+from knowledge.measures import upper_bound
 
+if TYPE_CHECKING:
+    from knowledge.calibration import Taught
 
-@dataclass(frozen=True, kw_only=True)
-class Labelled:
-    """A question with the entry that answers it; `source` is None where nothing does."""
+__all__ = [
+    "Labelled", "Outcome", "Point", "Proposal", "Report", "Taught", "Verdict", "evaluate",
+    "evaluate_with_model", "learned", "read_labelled", "upper_bound",
+]  # fmt: skip
 
-    question: str
-    expected: str
-    source: str | None
+Progress = Callable[[int, int], None]
 
-    def answered_by(self, passage: Passage) -> bool:
-        """Whether this passage is the expected one."""
-        if self.source is None:
-            return False
-        names = (passage.question, passage.heading.rpartition(" > ")[2], passage.text)
-        told = {plain(name) for name in names if name}
-        return passage.source == self.source and plain(self.expected) in told
+# Learning takes the cube of the labels; more than these teach hardly anything new.
+MOST_LEARNED = 2_000
+_AT_ONCE = 8
+# Proposed thresholds have as many, to be copied by hand without loss.
+_DIGITS = 6
 
 
 class Verdict(StrEnum):
@@ -55,23 +56,60 @@ class Verdict(StrEnum):
 class Outcome:
     """One labelled question, what was decided and why.
 
-    `place` is the expected entry's rank from 1, None where it was not found or there is none.
+    `decision` is answered, escalated or, for what nobody asked the bot, silent. `place` is the
+    expected entry's rank from 1, None where it was not found or there is none. `cited` are the
+    entries that an answer rests on; `model` is what asking a model cost.
     """
 
     question: str
     expected: str
     source: str | None
     verdict: Verdict
+    decision: str
     reason: str
     confidence: float
     place: int | None
     entries: tuple[int, ...]
     answer: str
+    addressed: bool = True
+    detail: str = ""
+    cited: tuple[int, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    model: ModelCall | None = None
+    seconds: float = 0.0
+    line: int = 0
+
+    @property
+    def answered(self) -> bool:
+        return self.decision == "answered"
+
+    @property
+    def wrong(self) -> bool:
+        """Answered from a wrong entry, or where there is no answer."""
+        return self.verdict in (Verdict.WRONG, Verdict.INVENTED)
 
     @property
     def best_right(self) -> bool:
-        """Whether the first passage is the expected one."""
-        return self.place == 1
+        """Whether answering is right: as it was answered, else if the first passage is expected."""
+        return self.verdict is Verdict.RIGHT if self.answered else self.place == 1
+
+    def decided(self, confidence: float, threshold: float) -> Outcome:
+        """The same question under another estimate and threshold, without a model."""
+        answered = confidence >= threshold and bool(self.passages)
+        best = self.passages[0] if answered else None
+        verdict = Verdict.RIGHTLY_REFUSED if self.source is None else Verdict.REFUSED
+        if answered:
+            verdict = Verdict.INVENTED if self.source is None else Verdict.WRONG
+            verdict = Verdict.RIGHT if self.best_right else verdict
+        otherwise = "escalated" if self.addressed else "silent"
+        unsure = self.reason if not self.answered and not answered else "low_confidence"
+        return replace(
+            self, confidence=confidence, verdict=verdict,
+            decision="answered" if answered else otherwise,
+            reason="answered" if answered else unsure,
+            cited=(self.cited or (best.entry_id,)) if best else (),
+            answer=(self.answer or best.text) if best else "",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +124,21 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """A threshold for a wrong-answer rate. `bound` is the rate that, with 95 % confidence, is not
-    exceeded on questions like these; `kept` whether it is below what was asked for."""
+    """A threshold for a wrong-answer rate of `most_wrong` of all questions.
 
+    `bound` is the rate that, with 95 % confidence, is not exceeded on questions like these; `kept`
+    whether it is below what was asked for. `needed` is the fewest labels that could show it with
+    as many wrong answers as there are at this threshold.
+    """
+
+    most_wrong: float
     threshold: float
+    right: int
     wrong: int
     questions: int
     bound: float
     kept: bool
+    needed: int
 
 
 @dataclass(frozen=True)
@@ -106,108 +151,225 @@ class Report:
         return sum(1 for outcome in self.outcomes if outcome.verdict is verdict)
 
     @property
-    def right_rate(self) -> float:
+    def right(self) -> int:
         """Right answers and right refusals."""
-        good = self.count(Verdict.RIGHT) + self.count(Verdict.RIGHTLY_REFUSED)
-        return good / len(self.outcomes)
+        return self.count(Verdict.RIGHT) + self.count(Verdict.RIGHTLY_REFUSED)
+
+    @property
+    def wrong(self) -> int:
+        """Answers from a wrong entry, or where there is no answer."""
+        return self.count(Verdict.WRONG) + self.count(Verdict.INVENTED)
+
+    @property
+    def answered(self) -> int:
+        """Questions answered, rightly or not."""
+        return self.wrong + self.count(Verdict.RIGHT)
+
+    @property
+    def right_rate(self) -> float:
+        return self.right / len(self.outcomes)
 
     @property
     def wrong_rate(self) -> float:
-        """Answers from a wrong entry, or where there is no answer."""
-        return (self.count(Verdict.WRONG) + self.count(Verdict.INVENTED)) / len(self.outcomes)
+        return self.wrong / len(self.outcomes)
 
     @property
     def answer_rate(self) -> float:
-        """Questions answered, rightly or not."""
-        return self.wrong_rate + self.count(Verdict.RIGHT) / len(self.outcomes)
+        return self.answered / len(self.outcomes)
+
+    @property
+    def unasked(self) -> Report | None:
+        """Only what nobody asked the bot; None if the labels have nothing of it."""
+        found = tuple(outcome for outcome in self.outcomes if not outcome.addressed)
+        return Report(found) if found else None
+
+    @cached_property
+    def answerable(self) -> tuple[Outcome, ...]:
+        return tuple(outcome for outcome in self.outcomes if outcome.source is not None)
+
+    def found(self, places: int) -> int:
+        """How many answerable questions had the expected entry among the first `places`."""
+        return sum(1 for o in self.answerable if o.place is not None and o.place <= places)
 
     def recall(self, places: int) -> float:
-        """R@k: of the answerable questions, how many had the expected entry among the first k."""
-        answerable = [outcome for outcome in self.outcomes if outcome.source is not None]
-        found = sum(1 for o in answerable if o.place is not None and o.place <= places)
-        return found / len(answerable) if answerable else 0.0
+        """R@k: the share of the answerable questions that `found` counts."""
+        return self.found(places) / len(self.answerable) if self.answerable else 0.0
 
-    def separation(self) -> float:
-        """AUC: how often an answerable question scores above one without answer; 0.5 is chance."""
-        holds = [o.confidence for o in self.outcomes if o.source is not None]
-        lacks = [o.confidence for o in self.outcomes if o.source is None]
-        if not holds or not lacks:
-            return 0.5
-        above = sum((a > b) + 0.5 * (a == b) for a in holds for b in lacks)
-        return above / (len(holds) * len(lacks))
+    @property
+    def answer_f1(self) -> float:
+        """F1 of answering what can be answered, whichever entry was quoted."""
+        hits = sum(1 for outcome in self.answerable if outcome.answered)
+        return measures.f1(hits, self.answered, len(self.answerable))
+
+    @property
+    def refusal_f1(self) -> float:
+        """F1 of not answering what cannot be answered."""
+        refused = len(self.outcomes) - self.answered
+        lacking = len(self.outcomes) - len(self.answerable)
+        return measures.f1(self.count(Verdict.RIGHTLY_REFUSED), refused, lacking)
+
+    def separation(self) -> float | None:
+        """AUC: how often an answerable question scores above one without answer; 0.5 is chance,
+        None where the labels have only one kind."""
+        return self._auc(lambda outcome: outcome.confidence)
+
+    def floor(self) -> float | None:
+        """The AUC of a message's length alone, in its better direction: what a gate has to beat."""
+        auc = self._auc(lambda outcome: len(outcome.question))
+        return None if auc is None else max(auc, 1 - auc)
+
+    def _auc(self, score: Callable[[Outcome], float]) -> float | None:
+        lacks = [score(o) for o in self.outcomes if o.source is None]
+        return measures.separation([score(o) for o in self.answerable], lacks)
+
+    def reliability(self) -> list[measures.Bin]:
+        """What confidence was told, and how often the first entry was right."""
+        return measures.reliability(
+            [o.confidence for o in self.outcomes], [o.best_right for o in self.outcomes]
+        )
+
+    @property
+    def log_loss(self) -> float:
+        return measures.log_loss(
+            [o.confidence for o in self.outcomes], [o.best_right for o in self.outcomes]
+        )
 
     def curve(self) -> list[Point]:
         """What every threshold that makes a difference would have done, from low to high."""
+        lacking = len(self.outcomes) - len(self.answerable)
+        right = wrong = unanswerable = place = 0
+        ranked = sorted(self.outcomes, key=lambda outcome: -outcome.confidence)
         points = []
-        for threshold in sorted({0.0, 1.0, *(o.confidence for o in self.outcomes)}):
-            told = [o for o in self.outcomes if o.confidence >= threshold]
-            right = sum(1 for o in told if o.best_right)
-            refused = sum(1 for o in self.outcomes if o.confidence < threshold and o.source is None)
+        for threshold in sorted({0.0, 1.0, *(o.confidence for o in ranked)}, reverse=True):
+            while place < len(ranked) and ranked[place].confidence >= threshold:
+                right += ranked[place].best_right
+                wrong += not ranked[place].best_right
+                unanswerable += ranked[place].source is None
+                place += 1
             points.append(
                 Point(
-                    threshold=threshold, right=right, wrong=len(told) - right,
-                    rightly_refused=refused,
+                    threshold=threshold, right=right, wrong=wrong,
+                    rightly_refused=lacking - unanswerable,
                 )
             )  # fmt: skip
-        return points
+        return points[::-1]
 
     def propose(self, most_wrong: float) -> Proposal:
         """The threshold that answers most while wrong answers stay under `most_wrong` of all
-        questions with 95 % confidence; where these labels cannot show that, the safest one."""
+        questions with 95 % confidence; where these labels cannot show that, the safest one.
+
+        Wrong answers only become fewer as the threshold rises, so the lowest threshold from which
+        on the bound holds may be chosen on the labels that it is shown on (Bates et al. 2021,
+        Distribution-Free, Risk-Controlling Prediction Sets).
+        """
+        allowed = measures.most_events(len(self.outcomes), most_wrong)
+        return self._proposed(most_wrong, -1 if allowed is None else allowed)
+
+    def as_counted(self, most_wrong: float) -> Proposal:
+        """The threshold that answers most while no more than `most_wrong` of these very questions
+        are answered wrongly, whatever other questions may bring."""
+        return self._proposed(most_wrong, int(most_wrong * len(self.outcomes)))
+
+    def _proposed(self, most_wrong: float, allowed: int) -> Proposal:
         asked = len(self.outcomes)
-        best: Proposal | None = None
-        for point in self.curve():
-            bound = upper_bound(point.wrong, asked)
-            proposal = Proposal(
-                threshold=point.threshold, wrong=point.wrong, questions=asked, bound=bound,
-                kept=bound <= most_wrong,
-            )  # fmt: skip
-            if best is None or (proposal.wrong < best.wrong and not best.kept):
-                best = proposal
-        assert best is not None
-        return best
+        curve = self.curve()
+        limit = max(curve[-1].wrong, allowed)
+        place = next(n for n, point in enumerate(curve) if point.wrong <= limit)
+        best = curve[place]
+        below = curve[place - 1].threshold if place else 0.0
+        bound = upper_bound(best.wrong, asked)
+        return Proposal(
+            most_wrong=most_wrong, threshold=_short(best.threshold, below), right=best.right,
+            wrong=best.wrong, questions=asked, bound=bound, kept=bound <= most_wrong,
+            needed=measures.labels_needed(best.wrong, most_wrong),
+        )  # fmt: skip
 
     def lines(self) -> Iterator[str]:
         """One JSON object a question, for anybody to score in their own way."""
         for outcome in self.outcomes:
-            yield json.dumps(asdict(outcome), ensure_ascii=False)
+            told = asdict(outcome)
+            told["passages"] = [
+                {name: passage[name] for name in ("entry_id", "source", "question", "heading",
+                                                  "text", "score", "lexical", "dense")}
+                for passage in told["passages"]
+            ]  # fmt: skip
+            yield json.dumps(told, ensure_ascii=False)
 
-
-def read_labelled(file: Path) -> list[Labelled]:
-    """The labelled questions of a CSV. Raises ValueError with file and line."""
-    rows = csv.DictReader(decode(file.read_bytes()).splitlines())
-    absent = {"question", "expected", "source"} - set(rows.fieldnames or ())
-    if absent:
-        raise ValueError(f"{file}:1: no column {', '.join(sorted(absent))}")
-    labelled = []
-    for row in rows:
-        question, expected, source = (
-            (row[name] or "").strip() for name in ("question", "expected", "source")
-        )
-        if not question:
-            raise ValueError(f"{file}:{rows.line_num}: the question is empty")
-        nothing = source == "none" or expected == "none"
-        if not nothing and not (expected and source):
-            raise ValueError(
-                f"{file}:{rows.line_num}: name the expected entry and its source, or write none"
-            )
-        labelled.append(
-            Labelled(question=question, expected=expected, source=None if nothing else source)
-        )
-    if not labelled:
-        raise ValueError(f"{file}: no questions")
-    return labelled
+    def under(self, confidences: Sequence[float], threshold: float) -> Report:
+        """The same questions under other estimates and another threshold, without a model."""
+        each = zip(self.outcomes, confidences, strict=True)
+        return Report(tuple(outcome.decided(told, threshold) for outcome, told in each))
 
 
 def evaluate(
-    answerer: Answerer, labelled: Sequence[Labelled], *, scope: SearchScope, now: datetime
+    answerer: Answerer,
+    labelled: Sequence[Labelled],
+    *,
+    scope: SearchScope,
+    now: datetime,
+    progress: Progress | None = None,
 ) -> Report:
     """Ask every labelled question, without a model. Blocks."""
-    return Report(tuple(_outcome(answerer, label, scope, now) for label in labelled))
+    outcomes = []
+    for done, label in enumerate(labelled, 1):
+        started = time.perf_counter()
+        found = answerer.judge(_question(label, scope, now))
+        outcomes.append(_outcome(label, found, time.perf_counter() - started))
+        if progress:
+            progress(done, len(labelled))
+    return Report(tuple(outcomes))
 
 
-def _outcome(answerer: Answerer, label: Labelled, scope: SearchScope, now: datetime) -> Outcome:
-    found = answerer.judge(Question(text=label.question, scope=scope, now=now))
+async def evaluate_with_model(
+    answerer: Answerer,
+    labelled: Sequence[Labelled],
+    *,
+    scope: SearchScope,
+    now: datetime,
+    progress: Progress | None = None,
+) -> Report:
+    """Ask every labelled question of the whole answerer, a few at once."""
+    turns = asyncio.Semaphore(_AT_ONCE)
+    done = 0
+
+    async def ask(label: Labelled) -> Outcome:
+        nonlocal done
+        async with turns:
+            started = time.perf_counter()
+            found = await answerer.answer(_question(label, scope, now))
+            outcome = _outcome(label, found, time.perf_counter() - started)
+        done += 1
+        if progress:
+            progress(done, len(labelled))
+        return outcome
+
+    return Report(tuple(await asyncio.gather(*map(ask, labelled))))
+
+
+def learned(
+    index: Index, labelled: Sequence[Labelled], *, scope: SearchScope, now: datetime
+) -> tuple[Taught, list[float]]:
+    """What labels teach, and for each of them the confidence by what the others teach. Blocks."""
+    places = list(range(len(labelled)))
+    random.Random(0).shuffle(places)
+    teaching = sorted(places[:MOST_LEARNED])
+    taught = calibration.fit(index, [labelled[p] for p in teaching], scope=scope, now=now)
+    confidences = [0.0] * len(labelled)
+    told = calibration.out_of_fold(index, [labelled[p] for p in teaching], scope=scope, now=now)
+    for place, confidence in zip(teaching, told, strict=True):
+        confidences[place] = confidence
+    for place in places[MOST_LEARNED:]:
+        found = index.found(labelled[place].question, scope, now)
+        if found.signs is not None and found.passages:
+            confidences[place] = taught.confidence(labelled[place].question, found.signs)
+    return taught, confidences
+
+
+def _question(label: Labelled, scope: SearchScope, now: datetime) -> Question:
+    return Question(text=label.question, scope=scope, now=now, addressed=label.addressed)
+
+
+def _outcome(label: Labelled, found: Answer | NoAnswer, seconds: float) -> Outcome:
     place = next(
         (n for n, passage in enumerate(found.passages, 1) if label.answered_by(passage)), None
     )
@@ -217,24 +379,22 @@ def _outcome(answerer: Answerer, label: Labelled, scope: SearchScope, now: datet
             verdict = Verdict.RIGHT
     else:
         verdict = Verdict.RIGHTLY_REFUSED if label.source is None else Verdict.REFUSED
+    otherwise = "escalated" if label.addressed else "silent"
     return Outcome(
         question=label.question, expected=label.expected, source=label.source, verdict=verdict,
+        decision="answered" if isinstance(found, Answer) else otherwise,
         reason="answered" if isinstance(found, Answer) else found.reason.value,
         confidence=found.confidence, place=place,
         entries=tuple(passage.entry_id for passage in found.passages),
         answer=found.text if isinstance(found, Answer) else "",
+        addressed=label.addressed, detail="" if isinstance(found, Answer) else found.detail,
+        cited=tuple(p.entry_id for p in found.citations) if isinstance(found, Answer) else (),
+        passages=found.passages, model=found.model, seconds=seconds, line=label.line,
     )  # fmt: skip
 
 
-def upper_bound(events: int, trials: int, confidence: float = 0.95) -> float:
-    """The one-sided Clopper-Pearson bound: the rate above which so few events would be unlikely."""
-    if events >= trials:
-        return 1.0
-    low, high = events / trials, 1.0
-    for _ in range(40):
-        rate = (low + high) / 2
-        so_few = sum(
-            comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(events + 1)
-        )
-        low, high = (rate, high) if so_few > 1 - confidence else (low, rate)
-    return high
+def _short(threshold: float, below: float) -> float:
+    """A threshold with few digits that admits what `threshold` admits, and nothing from `below`."""
+    step = 10.0**_DIGITS
+    short = threshold * step // 1 / step
+    return short if short > below else threshold

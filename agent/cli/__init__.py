@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import community, content, deliveries, knowledge, offers, replay, tickets
+from agent.cli import community, content, deliveries, evaluate, knowledge, offers, replay, tickets
 from agent.errors import ConfigurationError, ShequnError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 community.add_to(app)
 content.add_to(app)
+evaluate.add_to(app)
 replay.add_to(app)
 app.add_typer(offers.app, name="offers")
 app.add_typer(tickets.app, name="tickets")

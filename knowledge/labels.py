@@ -1,0 +1,244 @@
+"""Labelled questions: read from a CSV, and held against what is known.
+
+A row is `question,expected,source` with an optional `addressed`: `expected` is the question,
+heading or text of the entry that answers it, or words that stand in it; `source` the file it comes
+from, or `none` for a question that must not be answered; `addressed` is `no` for what nobody asked
+the bot.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+
+from knowledge.audience import SearchScope
+from knowledge.catalog import Entry
+from knowledge.documents import Unreadable, decode
+from knowledge.index import Passage
+from knowledge.language import plain
+
+_COLUMNS = {
+    "问题": "question", "問題": "question", "質問": "question",
+    "期望": "expected", "答案": "expected", "回答": "expected", "期待": "expected",
+    "来源": "source", "來源": "source", "出典": "source",
+}  # fmt: skip
+_NEEDED = ("question", "expected", "source")
+_YES = frozenset({"", "yes", "y", "true", "1", "是"})
+_NO = frozenset({"no", "n", "false", "0", "否"})
+# Shorter answers (可以, 48 元) say nothing without their question.
+_TELLING = 12
+# A label's words that stand in this many entries of its source name none of them.
+_MOST_HOLDING = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """A question with the entry that answers it; `source` is None where nothing does.
+
+    `entries` and `texts` are the ids and the answers of the entries that are meant, once the
+    label was held against the catalog (`resolved`); until then the names decide alone.
+    """
+
+    question: str
+    expected: str
+    source: str | None
+    addressed: bool = True
+    line: int = 0
+    entries: frozenset[int] = frozenset()
+    texts: frozenset[str] = frozenset()
+
+    def answered_by(self, passage: Passage) -> bool:
+        """Whether this passage is the expected one, or says the same word for word."""
+        if self.source is None:
+            return False
+        if passage.entry_id in self.entries or _compact(passage.text) in self.texts:
+            return True
+        return _same(self.source, passage.source) and _plain(self.expected) in _names(
+            passage.question, passage.heading, passage.text
+        )
+
+
+def read_labelled(file: Path) -> list[Labelled]:
+    """The labelled questions of a CSV, in whatever encoding a spreadsheet saved it. Raises
+    ValueError with file and line."""
+    try:
+        text = decode(file.read_bytes())
+    except Unreadable as error:
+        raise ValueError(f"{file}: {error.message}; {error.remedy}") from None
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
+    first = text.partition("\n")[0]
+    # Spreadsheets of some languages separate by semicolon; what is pasted from one, by tabs.
+    separator = next((mark for mark in "\t;" if mark in first and "," not in first), ",")
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        return list(_labels(rows, file))
+    except csv.Error as error:
+        raise ValueError(f"{file}:{rows.line_num}: {error}") from None
+
+
+def _labels(rows: Iterator[list[str]], file: Path) -> Iterator[Labelled]:
+    heads = [cell.strip().lower() for cell in next(rows, [])]
+    columns = [_COLUMNS.get(head, head) for head in heads]
+    absent = [name for name in _NEEDED if name not in columns]
+    if absent:
+        told = f"; it has {', '.join(heads)}" if any(heads) else "; the file is empty"
+        raise ValueError(f"{file}:1: no column {', '.join(absent)}{told}")
+    any_label = False
+    for cells in rows:
+        line = getattr(rows, "line_num", 0)
+        row = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
+        if any(row.values()):
+            any_label = True
+            yield _label(row, f"{file}:{line}", line)
+    if not any_label:
+        raise ValueError(f"{file}: no questions")
+
+
+def _label(row: dict[str, str], place: str, line: int) -> Labelled:
+    question, expected, source = (row.get(name, "") for name in _NEEDED)
+    addressed = row.get("addressed", "").lower()
+    if not question:
+        raise ValueError(f"{place}: the question is empty")
+    nothing = source.lower() == "none" or expected.lower() == "none"
+    if not nothing and not (expected and source):
+        raise ValueError(f"{place}: name the expected entry and its source, or write none")
+    if addressed not in _YES | _NO:
+        raise ValueError(f"{place}: addressed is {addressed!r}; write yes or no")
+    return Labelled(
+        question=question, expected="" if nothing else expected,
+        source=None if nothing else source, addressed=addressed in _YES, line=line,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What a catalog holds, for finding what labels mean."""
+
+    by_source: dict[str, list[Entry]]
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> Shelf:
+        by_source: dict[str, list[Entry]] = {}
+        for entry in entries:
+            by_source.setdefault(entry.source, []).append(entry)
+        return cls(by_source)
+
+    def sources(self, told: str) -> list[str]:
+        """The sources that a label's source means."""
+        if told in self.by_source:
+            return [told]
+        return [source for source in self.by_source if _same(told, source)]
+
+    def meant(self, label: Labelled) -> list[Entry]:
+        """The entries that a label means: by name, else by words that hardly another one holds."""
+        if label.source is None:
+            return []
+        wanted = _plain(label.expected)
+        entries = [e for source in self.sources(label.source) for e in self.by_source[source]]
+        named = [e for e in entries if wanted in _names(e.question, e.heading, e.text)]
+        if named:
+            return named
+        holding = [e for e in entries if wanted and wanted in _plain(e.text)]
+        return holding if len(holding) <= _MOST_HOLDING else []
+
+
+def resolved(
+    labelled: Sequence[Labelled], shelf: Shelf, *, scope: SearchScope, now: datetime
+) -> tuple[list[Labelled], list[str]]:
+    """The labels with the entries they mean, and what is wrong with them, for their author."""
+    meant = [(label, shelf.meant(label)) for label in labelled]
+    told = [
+        replace(
+            label, entries=frozenset(entry.id for entry in entries),
+            texts=frozenset(
+                text for text in (_compact(e.text) for e in entries) if len(text) >= _TELLING
+            ),
+        )
+        for label, entries in meant
+    ]  # fmt: skip
+    return told, [*_misspelt(meant, shelf), *_hidden(meant, scope, now), *_repeated(labelled)]
+
+
+def _misspelt(meant: Sequence[tuple[Labelled, list[Entry]]], shelf: Shelf) -> Iterator[str]:
+    sources: dict[str, list[int]] = {}
+    for label, entries in meant:
+        if label.source is not None and not shelf.sources(label.source):
+            sources.setdefault(label.source, []).append(label.line)
+        elif label.source is not None and not entries:
+            yield (
+                f"line {label.line}: {label.source} holds no entry {label.expected[:40]!r} "
+                "(or too many that hold these words): it counts as answered wrongly, whatever "
+                "is answered"
+            )
+    known = ", ".join(sorted(shelf.by_source)[:20]) or "none"
+    for source, lines in sources.items():
+        yield (
+            f"no source {source!r} in the knowledge base (line {_few(lines)}), probably misspelt; "
+            f"there are: {known}"
+        )
+
+
+def _hidden(
+    meant: Sequence[tuple[Labelled, list[Entry]]], scope: SearchScope, now: datetime
+) -> Iterator[str]:
+    def usable(entry: Entry) -> bool:
+        begun = entry.valid_from is None or entry.valid_from <= now
+        return (
+            begun and (entry.valid_to is None or entry.valid_to >= now) and scope.sees(entry.scope)
+        )
+
+    lines = [label.line for label, found in meant if found and not any(map(usable, found))]
+    if lines:
+        yield (
+            f"line {_few(lines)}: the expected entry is not valid at this time or not meant for "
+            f"the group {scope.group!r}, so it cannot be found"
+        )
+
+
+def _repeated(labelled: Sequence[Labelled]) -> Iterator[str]:
+    first: dict[str, Labelled] = {}
+    same: list[int] = []
+    for label in labelled:
+        earlier = first.setdefault(_plain(label.question), label)
+        if earlier is label:
+            continue
+        if (earlier.source, earlier.expected) != (label.source, label.expected):
+            yield (
+                f"line {label.line} asks what line {earlier.line} asks and expects another answer"
+            )
+        else:
+            same.append(label.line)
+    if same:
+        yield (
+            f"line {_few(same)}: asked before with the same label; what is counted twice makes "
+            "the bounds narrower than they are"
+        )
+
+
+def _few(lines: Sequence[int]) -> str:
+    more = f" and {len(lines) - 5} more" if len(lines) > 5 else ""
+    return ", ".join(map(str, lines[:5])) + more
+
+
+def _same(told: str, source: str) -> bool:
+    return told == source or told.replace("\\", "/").endswith(f"/{source}")
+
+
+def _names(question: str | None, heading: str, text: str) -> set[str]:
+    names = (question, heading.rpartition(" > ")[2], text)
+    return {_plain(name) for name in names if name}
+
+
+@lru_cache(maxsize=50_000)
+def _plain(text: str) -> str:
+    return plain(text)
+
+
+def _compact(text: str) -> str:
+    return "".join(text.split())
