@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from agent import bootstrap, config, tickets
 from agent.cli import app
 from agent.database import Database
+from agent.timekeeping import ShiftedClock
 from agent.directory import Directory
 from agent.errors import ShequnError
 from agent.gate import QuietTimes
@@ -162,7 +163,7 @@ def test_a_link_to_nowhere_in_the_documents_folder_stops_nothing(owner: Owner) -
     assert owner.types("offers", "list", "--json").json[0]["id"] == "spring"
     settings = config.load(owner.config)
     database = bootstrap.open_database(settings)
-    knowledge = bootstrap.open_knowledge(settings, database, bootstrap.ShiftedClock())
+    knowledge = bootstrap.open_knowledge(settings, database, ShiftedClock())
     assert knowledge._folder_changed()
     database.close()
 

@@ -1,0 +1,32 @@
+"""The composition root: the only place that takes Settings apart and picks concrete classes."""
+
+from __future__ import annotations
+
+from agent.bootstrap.application import Application, build
+from agent.bootstrap.knowledge import open_knowledge
+from agent.bootstrap.opening import (
+    make_data_folder,
+    open_clock,
+    open_database,
+    open_directory,
+    open_embedded_database,
+    open_promotions,
+)
+from agent.bootstrap.policies import rules_of
+from agent.bootstrap.simulating import for_terminal, simulator, simulator_ports
+
+__all__ = [
+    "Application",
+    "build",
+    "for_terminal",
+    "make_data_folder",
+    "open_clock",
+    "open_database",
+    "open_directory",
+    "open_embedded_database",
+    "open_knowledge",
+    "open_promotions",
+    "rules_of",
+    "simulator",
+    "simulator_ports",
+]

@@ -1,0 +1,165 @@
+"""One process, wired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from agent.bootstrap.channels import channel
+from agent.bootstrap.knowledge import open_knowledge
+from agent.bootstrap.opening import (
+    open_clock,
+    open_database,
+    open_directory,
+    open_promotions,
+)
+from agent.bootstrap.policies import policy_of, replies, rules, still_quiet_until, welcome
+from agent.channels.base import Channel
+from agent.config import Account, Pace, Settings
+from agent.database import Database
+from agent.directory import Directory
+from agent.gate import QuietTimes
+from agent.intake import Intake
+from agent.knowledge_base import KnowledgeBase, learn
+from agent.leases import Owner
+from agent.pacing import PaceLimits, Pacer
+from agent.promotions import Promotions
+from agent.responder import Responder
+from agent.sender import Sender
+from agent.signals import Feed, Signal
+from agent.timekeeping import Clock
+from agent.worker import Line, Worker
+
+LEASE_SECONDS = 90.0  # of a turn; model.timeout_seconds and its tries must fit in
+
+
+@dataclass(kw_only=True)
+class Application:
+    """Everything one process needs, wired and not yet running."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    directory: Directory
+    feed: Feed
+    knowledge: KnowledgeBase
+    promotions: Promotions
+    worker: Worker
+    intake: Intake
+    responder: Responder
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self.worker.run()
+
+    def close(self) -> None:
+        self.knowledge.close()
+        self.database.close()
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    database: Database | None = None,
+    attach: bool = True,
+    channels: Callable[[Account], Channel] | None = None,
+) -> Application:
+    """Wire an application. `attach=False`: share the work of others, attach no account."""
+    clock = clock or open_clock(settings)
+    database = database or open_database(settings)
+    directory = open_directory(settings)
+    feed = Feed()
+    turn_due = Signal()
+    queued = Signal()
+    owner = Owner.here()
+    knowledge = open_knowledge(settings, database, clock, feed)
+    promotions = open_promotions(settings, database, directory, clock, queued)
+    responder = Responder(
+        database=database,
+        directory=directory,
+        answerer=knowledge,
+        rules=partial(rules, settings),
+        holding_reply=lambda group: policy_of(settings, group).holding_reply,
+        replies=replies(settings),
+        operators=frozenset(settings.operators.members),
+        learn=learn,
+        owner=str(owner),
+        now=clock.now,
+        feed=feed,
+        lease_seconds=LEASE_SECONDS,
+    )
+    quiet = settings.pacing.quiet
+    intake = Intake(
+        database=database,
+        directory=directory,
+        times=QuietTimes(
+            finished_seconds=quiet.finished_seconds,
+            fragment_seconds=quiet.fragment_seconds,
+            longest_seconds=quiet.longest_seconds,
+        ),
+        now=clock.now,
+        feed=feed,
+        on_turn=lambda ready_at: worker.on_turn(ready_at),
+        on_status=lambda status: worker.on_status(status),
+        welcome=partial(welcome, settings),
+    )
+    make = channels or partial(channel, settings, clock)
+    worker = Worker(
+        database=database,
+        owner=owner,
+        now=clock.now,
+        intake=intake,
+        responder=responder,
+        promotions=promotions,
+        lines=[
+            _line(settings, account, make(account), database, directory, owner, clock, feed)
+            for account in (settings.channels if attach else ())
+        ],
+        feed=feed,
+        turn_due=turn_due,
+        knowledge=knowledge.follow,
+        knowledge_ready=knowledge.ready,
+    )
+    return Application(
+        settings=settings,
+        clock=clock,
+        database=database,
+        directory=directory,
+        feed=feed,
+        knowledge=knowledge,
+        promotions=promotions,
+        worker=worker,
+        intake=intake,
+        responder=responder,
+    )
+
+
+def _line(
+    settings: Settings,
+    account: Account,
+    channel: Channel,
+    database: Database,
+    directory: Directory,
+    owner: Owner,
+    clock: Clock,
+    feed: Feed,
+) -> Line:
+    with database.transaction() as connection:
+        account_id = directory.account_id(connection, account.kind, account.account)
+        directory.apply_plans(connection, account.kind, account.account)
+    pace: Pace = getattr(settings.pacing, account.kind)
+    sender = Sender(
+        database=database,
+        channel=channel,
+        account_id=account_id,
+        owner=str(owner),
+        pacer=Pacer(PaceLimits(**pace.model_dump())),
+        now=clock.now,
+        feed=feed,
+        send_timeout_seconds=settings.pacing.send_timeout_seconds,
+        reconcile_seconds=settings.pacing.reconcile_seconds,
+        quiet_until=partial(still_quiet_until, settings),
+    )
+    return Line(account_id=account_id, channel=channel, sender=sender)

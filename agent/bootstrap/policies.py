@@ -1,0 +1,114 @@
+"""Settings -> the values that judging, planning and pacing work with."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from agent.cases import Replies
+from agent.config import Account, Group, Policy, Settings, WechatyAccount
+from agent.directory import GroupInfo, GroupPlan
+from agent.gate import Rules
+from agent.pacing import QuietHours, quiet_until
+
+
+def groups_of(settings: Settings, account: Account) -> list[Group]:
+    """The groups that name this account, or none while it is the first one."""
+    first = settings.channels[0] is account
+    return [
+        group
+        for group in settings.groups
+        if group.account == account.account or (first and not group.account)
+    ]
+
+
+def operators_of(settings: Settings, account: Account) -> bool:
+    operators = settings.operators
+    first = settings.channels[0] is account
+    return bool(operators.group) and (
+        operators.account == account.account or (first and not operators.account)
+    )
+
+
+def plans(settings: Settings) -> list[GroupPlan]:
+    plans = []
+    for account in settings.channels:
+        plans += [
+            GroupPlan(
+                channel=account.kind,
+                account=account.account,
+                name=group.name,
+                # A simulated network makes its ids from the names.
+                external_id=group.id if isinstance(account, WechatyAccount) else "",
+                tags=group.tags,
+                language=group.language,
+                policy=group.policy,
+                time_zone=group.time_zone or "",
+                owner=group.owner,
+            )
+            for group in groups_of(settings, account)
+        ]
+        if operators_of(settings, account):
+            plans.append(
+                GroupPlan(
+                    channel=account.kind,
+                    account=account.account,
+                    name=settings.operators.group,
+                    external_id=(
+                        settings.operators.id if isinstance(account, WechatyAccount) else ""
+                    ),
+                    kind="operators",
+                )
+            )
+    return plans
+
+
+def policy_of(settings: Settings, group: GroupInfo) -> Policy:
+    return settings.policies.get(group.policy) or Policy()
+
+
+def rules(settings: Settings, group: GroupInfo) -> Rules:
+    return rules_of(policy_of(settings, group), group.kind)
+
+
+def rules_of(policy: Policy, kind: str = "members") -> Rules:
+    """The policy as the gate applies it."""
+    return Rules(
+        kind=kind,
+        wake=policy.wake,
+        muted=policy.muted,
+        silence=policy.silence,
+        ignore_members=policy.ignore_members,
+        only_members=policy.only_members,
+        max_age_seconds=policy.max_age_seconds,
+    )
+
+
+def replies(settings: Settings) -> Replies:
+    texts = settings.texts
+    return Replies(
+        holding=texts.holding,
+        holding_again=texts.holding_again,
+        greeting=texts.greeting,
+        identity=texts.identity,
+        handover=texts.handover,
+        words_please=texts.words_please,
+    )
+
+
+def welcome(settings: Settings, group: GroupInfo) -> str:
+    """What the bot says when it has joined a group: only where it may speak."""
+    if group.kind != "members" or policy_of(settings, group).muted:
+        return ""
+    name = group.bot_names[0] if group.bot_names else ""
+    return settings.texts.welcome.replace("{bot}", name)
+
+
+def quiet_hours(settings: Settings) -> QuietHours | None:
+    hours = settings.pacing.quiet_hours
+    return QuietHours(start=hours.start, end=hours.end) if hours else None
+
+
+def still_quiet_until(settings: Settings, zone: str, at: datetime) -> datetime | None:
+    """The end of the quiet hours that the moment falls into, for a group in `zone`."""
+    return quiet_until(quiet_hours(settings), ZoneInfo(zone or settings.community.time_zone), at)
