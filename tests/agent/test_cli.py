@@ -22,12 +22,12 @@ from typer.testing import CliRunner
 from agent import bootstrap, config, tickets
 from agent.cli import app
 from agent.database import Database
-from agent.timekeeping import ShiftedClock
 from agent.directory import Directory
 from agent.errors import ShequnError
 from agent.gate import QuietTimes
 from agent.inbox import record
 from agent.messages import InboundMessage, Text
+from agent.timekeeping import ShiftedClock
 
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 CONFIG = """
