@@ -18,6 +18,7 @@ from agent.tickets import Lesson
 
 if TYPE_CHECKING:
     from knowledge.answering import Answer, Answerer, NoAnswer, Question
+    from knowledge.calibration import Learned
     from knowledge.catalog import SyncReport
     from knowledge.documents import Loaded
     from knowledge.index import Index, Progress
@@ -56,6 +57,7 @@ class KnowledgeBase:
         self._index: Index | None = None
         self._answerer: Answerer | None = None
         self._seen: str | None = None
+        self._learned: Learned | None = None
         self._fault = ""  # why it cannot be opened at present
         self.ready = asyncio.Event()
 
@@ -96,8 +98,10 @@ class KnowledgeBase:
             await asyncio.sleep(_STALE_SECONDS)
             passed += 1
             try:
-                if passed % pauses == 0 and await asyncio.to_thread(self._folder_changed):
-                    await asyncio.to_thread(self.take_over)
+                if passed % pauses == 0:
+                    await self._database.read(self.calibrate)
+                    if await asyncio.to_thread(self._folder_changed):
+                        await asyncio.to_thread(self.take_over)
                 if await self._database.read(self.index.stale):
                     await asyncio.to_thread(self.refresh)
                     self._feed.publish("knowledge")
@@ -136,6 +140,20 @@ class KnowledgeBase:
             self.take_over()
         self.refresh()
         _ = self.answerer
+
+    def calibrate(self, connection: Connection) -> None:
+        """Take over what was learned from labels for this embedding, if that is news."""
+        from knowledge import calibration
+
+        learned = calibration.load(connection, self.index.embedding)
+        if learned is None and self._learned is None:
+            return
+        if learned and self._learned and learned.made_at == self._learned.made_at:
+            return
+        self._learned = learned
+        self.index.calibration = learned.calibration if learned else None
+        self.answerer.calibrated(learned.threshold if learned else None)
+        log.info("calibration taken over", labels=learned.labels if learned else 0)
 
     def _folder_changed(self) -> bool:
         from knowledge import documents
@@ -190,6 +208,8 @@ class KnowledgeBase:
         with self._database.reading() as connection:
             pending = self.index.pending(connection, rebuild=rebuild)
         self.index.apply(pending, progress)
+        with self._database.reading() as connection:
+            self.calibrate(connection)
 
     def findings(self) -> list[Finding]:
         """What is wrong in the folder, for `shequn check`."""

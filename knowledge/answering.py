@@ -30,8 +30,9 @@ class Answerer:
     """Answers from one index, with or without a model.
 
     `threshold` (0..1) is the confidence an answer needs without a model, and with one where nobody
-    asked the bot; `limit_seconds` bounds a whole `answer` call. `curated_from`, where given, is
-    the confidence from which an FAQ entry is quoted word for word although a model is there.
+    asked the bot; without it, what `calibrated` says. `limit_seconds` bounds a whole `answer` call.
+    `curated_from`, where given, is the confidence from which an FAQ entry is quoted word for word
+    although a model is there.
     """
 
     def __init__(
@@ -39,15 +40,27 @@ class Answerer:
         index: Index,
         writer: Writer | None = None,
         *,
-        threshold: float = DEFAULT_THRESHOLD,
+        threshold: float | None = None,
         limit_seconds: float = 20.0,
         curated_from: float | None = None,
     ) -> None:
         self._index = index
         self._writer = writer
-        self._threshold = threshold
+        self._given = threshold
+        self._threshold = DEFAULT_THRESHOLD if threshold is None else threshold
         self._limit_seconds = limit_seconds
         self._curated_from = curated_from
+
+    @property
+    def threshold(self) -> float:
+        """The confidence that an answer needs at present."""
+        return self._threshold
+
+    def calibrated(self, threshold: float | None) -> None:
+        """Take over a learned threshold, or without one the default; none goes before the given
+        one."""
+        if self._given is None:
+            self._threshold = DEFAULT_THRESHOLD if threshold is None else threshold
 
     async def answer(self, question: Question) -> Answer | NoAnswer:
         """The answer, or why there is none. Raises nothing for a bad question or endpoint, and

@@ -56,7 +56,7 @@ def open_index(settings: Settings) -> Index:
 
 def open_answerer(settings: Settings, index: Index) -> Answerer:
     from knowledge import providers
-    from knowledge.answering import DEFAULT_THRESHOLD, Answerer
+    from knowledge.answering import Answerer
     from knowledge.models import Model, Models
     from knowledge.writing import Writer
 
@@ -66,7 +66,6 @@ def open_answerer(settings: Settings, index: Index) -> Answerer:
         base_url=settings.openai_base_url,
         timeout_seconds=settings.model.timeout_seconds,
     )
-    threshold = settings.knowledge.threshold
     return Answerer(
         index,
         Writer(
@@ -83,6 +82,6 @@ def open_answerer(settings: Settings, index: Index) -> Answerer:
         )
         if model
         else None,
-        threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
+        threshold=settings.knowledge.threshold,
         limit_seconds=settings.model.timeout_seconds,
     )
