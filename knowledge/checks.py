@@ -102,7 +102,7 @@ _PLACEHOLDER = re.compile(r"[<‹〈][A-Z][A-Z_]*\d+[>›〉]")
 _EVERYBODY = re.compile(
     r"@\s*(?:所有人|全体|全員|大家|all\b|everyone|everybody|here\b|channel\b)", re.IGNORECASE
 )
-_MENTION = re.compile(r"(?<![\w.+-])@(?=\S)|@(?=[^\sa-z0-9])", re.IGNORECASE)
+_MENTION = re.compile(r"(?:(?<![\w.+-])@|@(?![a-z0-9]))\s?[^\s，。！？；、,!?;]*", re.IGNORECASE)
 
 # What no answer says of itself: that it guarantees, heals, beats everybody, pays or gives away.
 _PROMISES = re.compile(
@@ -191,8 +191,11 @@ def _form(text: str, cited: str, rules: Rules) -> Iterator[Objection]:
     folded = unicodedata.normalize("NFKC", text)
     if _EVERYBODY.search(folded):
         yield Objection(code=Code.EVERYBODY, words="要@所有人")
-    if _MENTION.search(folded):
-        yield Objection(code=Code.MENTION, words="要@某个人")
+    source = unicodedata.normalize("NFKC", cited)
+    for mention in _MENTION.finditer(folded):
+        # A source may say whom to call (在群里 @小露); nobody else is called.
+        if mention[0] not in source:
+            yield Objection(code=Code.MENTION, words=f"要「{mention[0]}」")
 
 
 def _secrets(text: str, cited: str, prompt: str, rules: Rules) -> Iterator[Objection]:

@@ -105,7 +105,10 @@ _WEEKDAY_RANGE = re.compile(
 )
 _EVERY = re.compile(r"每(?:个)?(天|日|周|月|年|小时)")
 _EVERY_UNITS = {"天": "day", "日": "day", "周": "week", "月": "month", "年": "year", "小时": "hour"}
-_DAILY = re.compile(r"每天|每日|全年无休|天天|年中无休|毎日")
+_DAILY = re.compile(
+    r"(?:每天|每日|天天|毎日)[^。;；,，\n]{0,12}(?:营业|开|发|上班|服务|在线)|全年无休|年中无休"
+)
+_ONE = re.compile("一(" + "|".join(sorted(_COUNTERS, key=len, reverse=True)) + ")")
 _SIGNS = {"¥": ("cny", "jpy"), "$": ("usd",), "€": ("eur",), "£": ("gbp",)}
 _WORKDAYS = re.compile(r"(?:working|business) days?(?![a-z])")
 _MONEY = re.compile(r"价|元|¥|円|钱|费|price|金额|yuan")
@@ -138,6 +141,7 @@ class Facts:
         if _DAILY.search(self._spelled):
             granted |= {("weekday", str(day)) for day in range(1, 8)}
         granted |= {("1", _EVERY_UNITS[unit]) for unit in _EVERY.findall(self._spelled)}
+        granted |= {("1", _CANONICAL[counter]) for counter in _ONE.findall(self._spelled)}
         self._granted = granted
 
     def bear_out(self, claim: Claim) -> bool:

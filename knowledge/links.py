@@ -58,12 +58,15 @@ def foreign(text: str, cited: str, hosts: Sequence[str] | None = None) -> list[s
 
 def foreign_contact(text: str, cited: str) -> str:
     """An account, number or password that is told after a word for one and stands in no source."""
-    source = _folded(cited).lower()
+    known = {_bare(word) for word in re.findall(r"[a-z0-9_\-]+", _folded(cited).lower())}
     for match in _CONTACT.finditer(_folded(text)):
-        name = re.escape(match[1].lower())
-        if not re.search(rf"(?<![a-z0-9]){name}(?![a-z0-9])", source):
+        if _bare(match[1].lower()) not in known:
             return match[1]
     return ""
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[_\-]", "", name)
 
 
 def _folded(text: str) -> str:
