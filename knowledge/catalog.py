@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
@@ -23,15 +24,19 @@ from sqlalchemy.types import TypeDecorator
 
 from knowledge.audience import Scope, ScopeKind, SearchScope, everybody
 from knowledge.documents import Chunk, Document, Loaded
+from knowledge.formats.spool import Spool
 from knowledge.language import has_words, plain
 
 __all__ = [
-    "Entry", "EntryState", "NoSuchEntry", "Scope", "SearchScope", "Selection", "SyncReport",
-    "add_entry", "approve", "changes_since", "count", "count_by_source", "edit", "everybody",
-    "from_file", "get", "history", "identity", "list_entries", "metadata", "retire", "revision",
-    "selected", "sync",
+    "Entry", "EntryState", "NoSuchEntry", "Scope", "SearchScope", "Selection", "SourceReport",
+    "SyncReport", "add_entry", "approve", "changes_since", "content_hashes", "count",
+    "count_by_source", "edit", "everybody", "from_file", "get", "history", "identity",
+    "list_entries", "metadata", "retire", "revision", "selected", "sync",
 ]  # fmt: skip
 
+# How many entries one statement names: fewer than any database's limit of parameters.
+_BATCH = 500
+T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -61,6 +66,9 @@ class EntryState(StrEnum):
     REPLACED = "replaced"
     RETIRED = "retired"
 
+
+# What a source holds at present.
+_CURRENT = (EntryState.LIVE.value, EntryState.DRAFT.value)
 
 metadata = sa.MetaData()
 
@@ -149,13 +157,32 @@ class NoSuchEntry(LookupError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceReport:
+    """What one sync did with the entries of one source. `drafts` counts those that are there and
+    wait for approval, however long already; `gone` says that the source itself is."""
+
+    path: str
+    kind: str = ""
+    title: str = ""
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    drafts: int = 0
+    gone: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class SyncReport:
-    """Entries taken, replaced by a newer version, gone and left alone by one `sync`."""
+    """Entries taken, replaced by a newer version, gone and left alone by one `sync`; `drafts` are
+    those among them that wait for approval. `sources` says it source by source."""
 
     added: int = 0
     changed: int = 0
     removed: int = 0
     unchanged: int = 0
+    drafts: int = 0
+    sources: tuple[SourceReport, ...] = field(default=(), compare=False)
 
     @property
     def anything(self) -> bool:
@@ -188,56 +215,99 @@ def _next_revision(connection: Connection) -> int:
     return revision(connection)
 
 
+def content_hashes(connection: Connection) -> dict[str, str]:
+    """The content hash that each source had when it was last taken over, by path."""
+    rows = connection.execute(sa.select(sources.c.path, sources.c.content_hash))
+    return {row.path: row.content_hash for row in rows}
+
+
 def sync(connection: Connection, loaded: Loaded, now: datetime) -> SyncReport:
     """Bring the catalog to what the folder holds now; incremental by content.
 
     A file with an unchanged hash is not looked into. A file that vanished takes its entries with
     it; one that is present but unreadable keeps them, as does a folder that is missing altogether.
+    What is not approved becomes a draft.
     """
-    known = {
-        row.path: row.content_hash
-        for row in connection.execute(sa.select(sources.c.path, sources.c.content_hash))
-    }
-    edited = [d for d in loaded.documents if known.get(d.path) != d.content_hash]
-    present = {document.path for document in loaded.documents} | loaded.unreadable
-    vanished = [] if loaded.folder_missing else sorted(set(known) - present)
-    if not edited and not vanished:
-        return SyncReport(unchanged=sum(len(d.chunks) for d in loaded.documents))
-
-    stamp = _next_revision(connection)
-    # Read again under the revision's lock: another process may just have synced the same files.
-    added = changed = removed = 0
-    for document in edited:
-        counts = _sync_document(connection, document, now, stamp)
-        added, changed, removed = added + counts[0], changed + counts[1], removed + counts[2]
-    for path in vanished:
-        removed += _retire_all(connection, [e.id for e in _live(connection, path)], now, stamp)
-        connection.execute(sa.delete(sources).where(sources.c.path == path))
-    total = sum(len(document.chunks) for document in loaded.documents)
-    return SyncReport(
-        added=added, changed=changed, removed=removed, unchanged=total - added - changed
+    known = content_hashes(connection)
+    edited = {d.path for d in loaded.documents if known.get(d.path) != d.content_hash}
+    present = {document.path for document in loaded.documents}
+    vanished = (
+        []
+        if loaded.folder_missing
+        else sorted(path for path in set(known) - present if not loaded.still_there(path))
     )
+    done: dict[str, SourceReport] = {}
+    if edited or vanished:
+        stamp = _next_revision(connection)
+        for document in loaded.documents:
+            if document.path in edited:
+                done[document.path] = _sync_document(
+                    connection, document, now, stamp, first=document.path not in known
+                )
+        for path in vanished:
+            gone = _retire_all(connection, _current_ids(connection, path), now, stamp)
+            connection.execute(sa.delete(sources).where(sources.c.path == path))
+            done[path] = SourceReport(path=path, removed=gone, gone=True)
+    return _report(connection, loaded, done)
+
+
+def _report(connection: Connection, loaded: Loaded, done: dict[str, SourceReport]) -> SyncReport:
+    counts = {
+        (row.source, row.state): row.n
+        for row in connection.execute(
+            sa.select(entries.c.source, entries.c.state, sa.func.count().label("n"))
+            .where(entries.c.state.in_(_CURRENT))
+            .group_by(entries.c.source, entries.c.state)
+        )
+    }
+    told = []
+    for document in loaded.documents:
+        report = done.pop(document.path, None) or SourceReport(path=document.path)
+        drafts = counts.get((document.path, EntryState.DRAFT.value), 0)
+        total = (
+            drafts + counts.get((document.path, EntryState.LIVE.value), 0)
+            if document.already_known
+            else len(document.chunks)
+        )
+        told.append(
+            replace(
+                report, kind=document.kind, title=document.title, drafts=drafts,
+                unchanged=total - report.added - report.changed,
+            )
+        )  # fmt: skip
+    told.extend(done.values())
+    return SyncReport(
+        added=sum(each.added for each in told), changed=sum(each.changed for each in told),
+        removed=sum(each.removed for each in told), drafts=sum(each.drafts for each in told),
+        unchanged=sum(each.unchanged for each in told), sources=tuple(told),
+    )  # fmt: skip
 
 
 def _sync_document(
-    connection: Connection, document: Document, now: datetime, stamp: int
-) -> tuple[int, int, int]:
-    before = {row.key: row for row in _live(connection, document.path)}
-    wanted = {chunk.key: chunk for chunk in document.chunks}
-    fresh = [chunk for key, chunk in wanted.items() if key not in before]
-    edited = [
-        chunk
-        for key, chunk in wanted.items()
-        if key in before and before[key].digest != _digest(chunk, document.title)
-    ]
-    gone = [row.id for key, row in before.items() if key not in wanted]
-    _retire_all(connection, gone, now, stamp)
-    for chunk in edited:
-        _replace(connection, before[chunk.key], _values(chunk, document, now, stamp), now, stamp)
-    if fresh:
-        connection.execute(
-            sa.insert(entries), [_values(chunk, document, now, stamp) for chunk in fresh]
-        )
+    connection: Connection, document: Document, now: datetime, stamp: int, *, first: bool
+) -> SourceReport:
+    """In batches: a document may hold more than fits into memory."""
+    added = changed = removed = 0
+    for batch in _batched(document.chunks, _BATCH):
+        keys = [chunk.key for chunk in batch]
+        before = {} if first else _standing(connection, document.path, keys)
+        fresh = [chunk for chunk in batch if chunk.key not in before]
+        for chunk in batch:
+            known = before.get(chunk.key)
+            if known is not None and known.digest != _digest(chunk, document.title):
+                values = _values(chunk, document, now, stamp)
+                _replace(connection, known, values, now, stamp)
+                changed += 1
+        if fresh:
+            connection.execute(
+                sa.insert(entries), [_values(chunk, document, now, stamp) for chunk in fresh]
+            )
+            added += len(fresh)
+    if not first:
+        for page in _batched(_current_keys(connection, document.path), _BATCH):
+            wanted = _wanted(document, [key for _, key in page])
+            gone = [entry_id for entry_id, key in page if key not in wanted]
+            removed += _retire_all(connection, gone, now, stamp)
     written = connection.execute(
         sa.update(sources)
         .where(sources.c.path == document.path)
@@ -249,15 +319,50 @@ def _sync_document(
                 path=document.path, content_hash=document.content_hash, synced_at=now
             )
         )
-    return len(fresh), len(edited), len(gone)
+    return SourceReport(path=document.path, added=added, changed=changed, removed=removed)
 
 
-def _live(connection: Connection, source: str) -> Sequence[Any]:
-    return connection.execute(
-        sa.select(entries.c.id, entries.c.key, entries.c.version, entries.c.digest).where(
-            entries.c.source == source, entries.c.state == EntryState.LIVE
-        )
-    ).all()
+def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    waiting = iter(items)
+    while batch := list(islice(waiting, size)):
+        yield batch
+
+
+def _wanted(document: Document, keys: Sequence[str]) -> set[str]:
+    """Those of `keys` that the document still has."""
+    if isinstance(document.chunks, Spool):
+        return document.chunks.keys_among(keys)
+    return {chunk.key for chunk in document.chunks}
+
+
+def _standing(connection: Connection, source: str, keys: Sequence[str]) -> dict[str, Any]:
+    """What a source holds under these keys: the live entry where there is one, or the draft."""
+    rows = connection.execute(
+        sa.select(entries.c.id, entries.c.key, entries.c.version, entries.c.digest)
+        .where(entries.c.source == source, entries.c.state.in_(_CURRENT), entries.c.key.in_(keys))
+        .order_by(entries.c.state)
+    )
+    return {row.key: row for row in rows}
+
+
+def _current_keys(connection: Connection, source: str) -> Iterator[tuple[int, str]]:
+    """Ids and keys of all live entries and drafts of a source, a page at a time."""
+    after = 0
+    while True:
+        page = connection.execute(
+            sa.select(entries.c.id, entries.c.key)
+            .where(entries.c.source == source, entries.c.state.in_(_CURRENT), entries.c.id > after)
+            .order_by(entries.c.id)
+            .limit(_BATCH)
+        ).all()
+        yield from ((row.id, row.key) for row in page)
+        if len(page) < _BATCH:
+            return
+        after = page[-1].id
+
+
+def _current_ids(connection: Connection, source: str) -> list[int]:
+    return [entry_id for entry_id, _ in _current_keys(connection, source)]
 
 
 def _values(chunk: Chunk, document: Document, now: datetime, stamp: int) -> dict[str, Any]:
@@ -268,7 +373,8 @@ def _values(chunk: Chunk, document: Document, now: datetime, stamp: int) -> dict
         "language": _language(f"{chunk.question or ''}{chunk.text}"),
         "scope_kind": chunk.scope.kind.value, "scope_names": _joined(chunk.scope.names),
         "valid_from": chunk.valid_from, "valid_to": chunk.valid_to,
-        "state": EntryState.LIVE.value, "replaced_by": None,
+        "state": (EntryState.LIVE if chunk.approved else EntryState.DRAFT).value,
+        "replaced_by": None,
         "digest": _digest(chunk, document.title), "position": chunk.position,
         "created_at": now, "changed_at": now, "revision": stamp,
     }  # fmt: skip
@@ -277,7 +383,7 @@ def _values(chunk: Chunk, document: Document, now: datetime, stamp: int) -> dict
 def _digest(chunk: Chunk, title: str) -> str:
     told = (
         chunk.kind, chunk.question, chunk.text, title, chunk.heading, chunk.tags, str(chunk.scope),
-        str(chunk.valid_from), str(chunk.valid_to),
+        str(chunk.valid_from), str(chunk.valid_to), *(() if chunk.approved else ("draft",)),
     )  # fmt: skip
     return hashlib.sha256(repr(told).encode()).hexdigest()
 

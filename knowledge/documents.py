@@ -1,402 +1,419 @@
 """Source files -> documents and chunks. Reads, never writes; one broken file never stops the rest.
 
-Markdown becomes one passage per section and one per table row (with the column headings); a
-heading that ends in a question mark becomes a question with its answer. CSV needs the columns
-`question` and `answer`; `tags`, `audience` (see `audience.read_scope`), `valid_from` and
-`valid_to` (ISO dates or times) are optional.
+Markdown, text, HTML, CSV, XLSX, DOCX and PDF files, and lists of web pages (`*.urls`, whose pages
+`web_pages` fetches beforehand). Text becomes passages under its headings, table rows become one
+passage each with their column headings, questions with answers become `faq` chunks: from tables
+with such columns (`question`, `answer`; optional `tags`, `audience`, see `audience.read_scope`,
+`valid_from`, `valid_to`, `approved`), from headings that ask, and from `问：… 答：…`.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
+import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, BinaryIO
 
-from knowledge.audience import Scope, everybody, read_scope
-from knowledge.language import has_words, plain
+from knowledge.formats import chunking, csv_rows, text
+from knowledge.formats.apart import Apart
+from knowledge.formats.blocks import Title
+from knowledge.formats.chunking import PASSAGE_CHARACTERS
+from knowledge.formats.encodings import decode
+from knowledge.formats.pieces import MEGABYTE, Chunk, Limits, Skipped, Unreadable
+from knowledge.formats.spool import IN_MEMORY, Spool
+from knowledge.formats.tables import LONGEST_ANSWER, LONGEST_QUESTION, scoped_key
+from knowledge.sources import Ignored, Problem, Source, kind_of, sources
 
-LARGEST_FILE_BYTES = 64 * 1024 * 1024
-LONGEST_QUESTION = 1_000
-LONGEST_ANSWER = 10_000
-PASSAGE_CHARACTERS = 500
-SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".csv": "csv"}
+if TYPE_CHECKING:
+    from knowledge.web_pages import Page, PageStore
 
-_COLUMNS = {
-    "question": "question", "问题": "question", "問題": "question", "質問": "question",
-    "answer": "answer", "答案": "answer", "回答": "answer",
-    "tags": "tags", "标签": "tags", "標籤": "tags", "タグ": "tags",
-    "audience": "audience", "valid_from": "valid_from", "valid_to": "valid_to",
-}  # fmt: skip
+__all__ = [
+    "LONGEST_ANSWER", "LONGEST_QUESTION", "PASSAGE_CHARACTERS", "Chunk", "Document", "Ignored",
+    "Limits", "Loaded", "Problem", "Unreadable", "decode", "fingerprint", "listed_in", "load",
+    "source_files",
+]  # fmt: skip
 
+# Part of every content hash: raise it when files are read differently than before.
+READING = 2
+Progress = Callable[[int, int, str], None]
 
-@dataclass(frozen=True, kw_only=True)
-class Chunk:
-    """A question with its answer (`faq`), or a piece of text (`passage`), verbatim from a source.
-
-    `key` identifies the chunk inside its document across edits: an answer may change under it.
-    `position` counts chunks from 0 in file order.
-    """
-
-    kind: Literal["faq", "passage"]
-    key: str
-    question: str | None
-    text: str
-    heading: str = ""
-    tags: tuple[str, ...] = ()
-    scope: Scope = field(default_factory=everybody)
-    valid_from: datetime | None = None
-    valid_to: datetime | None = None
-    position: int = 0
+_BLOCK = 1024 * 1024
+# What no database stores and nobody reads: control characters and halves of characters.
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_IN_A_LIST = "#http"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """One source file: `path` is relative to the folder, with forward slashes."""
+    """One source file or web page.
+
+    `path` is relative to the folder, with forward slashes; a page of a list has the list's path,
+    `#` and its address. `chunks` may be read from disk again at each iteration. `already_known`
+    ones were not read, because their content hash is the one that `load` was told: no chunks.
+    """
 
     path: str
     kind: str
     title: str
     content_hash: str
-    chunks: tuple[Chunk, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """Something in a source that was not taken, where it stands, and what to do about it."""
-
-    path: str
-    line: int | None
-    message: str
-    remedy: str
-
-    def __str__(self) -> str:
-        place = self.path if self.line is None else f"{self.path}:{self.line}"
-        return f"{place}: {self.message}; {self.remedy}"
+    chunks: Sequence[Chunk]
+    already_known: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """What a folder holds. `unreadable` names the files that are there but could not be taken:
-    what is already known from them stays known (a typo must not silence the community)."""
+    """What a folder holds. `unreadable` names the sources that are there but could not be taken:
+    what is already known from them stays known (a typo must not silence the community).
+    `unsettled` ones among them are being written right now: look again soon. `ignored` names
+    files of other kinds."""
 
     documents: tuple[Document, ...] = ()
     problems: tuple[Problem, ...] = ()
     unreadable: frozenset[str] = frozenset()
+    unsettled: frozenset[str] = frozenset()
+    ignored: tuple[Ignored, ...] = ()
     folder_missing: bool = False
 
-
-class Unreadable(Exception):
-    """A whole file that cannot be taken; carries message and remedy."""
-
-    def __init__(self, message: str, remedy: str, line: int | None = None) -> None:
-        super().__init__(message)
-        self.message, self.remedy, self.line = message, remedy, line
+    def still_there(self, path: str) -> bool:
+        """Whether what is known from this source may stay known."""
+        whole = listed_in(path) or path
+        folders = (whole[:at] for at, mark in enumerate(whole) if mark == "/")
+        return not {path, whole, "", *folders}.isdisjoint(self.unreadable)
 
 
-def load(folder: Path) -> Loaded:
-    """Read every Markdown and CSV file under `folder`, in path order.
+class _Unsettled(Unreadable):
+    def __init__(self) -> None:
+        super().__init__("it is being written right now", "it is read again in a moment")
+
+
+def load(
+    folder: Path,
+    *,
+    zone: tzinfo | None = None,
+    pages: PageStore | None = None,
+    known: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+    settled_before: datetime | None = None,
+    progress: Progress | None = None,
+) -> Loaded:
+    """Read every source under `folder`, in path order; no network.
 
     Never raises for what a file contains: findings are in `problems`. An empty folder is a
-    finding, too.
+    finding, too. `zone` is where dates without one are meant (without it they are refused);
+    `pages` holds the fetched web pages; `known` maps paths to content hashes that need not be read
+    again (`catalog.content_hashes`); files written after `settled_before` are left for the next
+    time; `progress(done, total, path)` is called before each source and at the end.
     """
     if not folder.is_dir():
         missing = Problem(
             path=str(folder), line=None, message="no such folder",
-            remedy="create it and put Markdown or CSV files there",
+            remedy="create it and put documents there",
         )  # fmt: skip
         return Loaded(problems=(missing,), folder_missing=True)
-    documents: list[Document] = []
-    problems: list[Problem] = []
-    unreadable: set[str] = set()
-    for file in source_files(folder):
-        path = file.relative_to(folder).as_posix()
-        try:
-            document, findings = read_document(file, path)
-        except Unreadable as error:
-            unreadable.add(path)
-            problems.append(
-                Problem(path=path, line=error.line, message=error.message, remedy=error.remedy)
-            )
-        else:
-            documents.append(document)
-            problems.extend(findings)
-    if not documents and not problems:
+    found = sources(folder)
+    reading = _Reading(
+        zone=zone, pages=pages, known=known or {}, limits=limits or Limits(),
+        settled_before=settled_before,
+    )  # fmt: skip
+    with reading.apart:
+        for done, source in enumerate(found.files):
+            if progress:
+                progress(done, len(found.files), source.path)
+            reading.take(source)
+    if progress:
+        progress(len(found.files), len(found.files), "")
+    problems = [*found.problems, *reading.problems]
+    if not reading.documents and not problems:
         problems.append(
             Problem(
-                path=str(folder), line=None, message="no Markdown or CSV file here",
-                remedy="add a CSV with the columns question,answer or a Markdown file",
+                path=str(folder), line=None, message="no document that can be read here",
+                remedy="add a CSV with the columns question,answer, or a Markdown, text, HTML, "
+                "XLSX, DOCX or PDF file",
             )
         )  # fmt: skip
     return Loaded(
-        documents=tuple(documents), problems=tuple(problems), unreadable=frozenset(unreadable)
-    )
+        documents=tuple(reading.documents), problems=tuple(problems),
+        unreadable=frozenset({*reading.unreadable, *found.unreadable}),
+        unsettled=frozenset(reading.unsettled), ignored=found.ignored,
+    )  # fmt: skip
 
 
 def source_files(folder: Path) -> list[Path]:
-    """The files that `load` reads: known suffixes, no hidden or temporary ones."""
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in SUFFIXES
-        and not any(part.startswith((".", "~")) for part in file.relative_to(folder).parts)
-        and file.is_file()
-    )
+    """The files that `load` reads, in path order: known suffixes, no hidden or temporary ones."""
+    return [source.file for source in sources(folder).files]
 
 
-def fingerprint(folder: Path) -> str:
-    """Changes when a source file is added, removed, renamed or written; costs one stat a file."""
-    digest = hashlib.sha256()
+def fingerprint(folder: Path, pages: PageStore | None = None) -> str:
+    """Changes when a source is added, removed, renamed or written, a web page's fetched content
+    included; costs one stat a file."""
+    digest = hashlib.sha256(f"{READING}\n".encode())
     for file in source_files(folder) if folder.is_dir() else ():
         try:
             stat = file.stat()
-        except FileNotFoundError:
+        except OSError:
             continue
-        digest.update(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(file))
+        digest.update(f"\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    if pages is not None:
+        digest.update(pages.fingerprint().encode())
     return digest.hexdigest()
 
 
-def read_document(file: Path, path: str) -> tuple[Document, list[Problem]]:
-    """Read one file. Raises `Unreadable` when nothing of it can be taken."""
-    try:
-        if file.stat().st_size > LARGEST_FILE_BYTES:
-            raise Unreadable(
-                f"larger than {LARGEST_FILE_BYTES // 1024 // 1024} MB", "split it into parts"
-            )
-        data = file.read_bytes()
-    except OSError as error:
-        raise Unreadable(
-            f"cannot be read ({error.strerror})", "check that the file exists and may be read"
-        ) from error
-    text = decode(data)
-    if not text.strip():
-        raise Unreadable("the file is empty", "write something into it or remove it")
-    kind = SUFFIXES[file.suffix.lower()]
-    problems: list[Problem] = []
-    if kind == "csv":
-        title, chunks = file.stem, list(_csv_chunks(text, path, problems))
-    else:
-        title, chunks = _markdown_title(text) or file.stem, list(_markdown_chunks(text))
-    document = Document(
-        path=path, kind=kind, title=title, content_hash=hashlib.sha256(data).hexdigest(),
-        chunks=tuple(replace(chunk, position=n) for n, chunk in enumerate(_latest(chunks))),
-    )  # fmt: skip
-    return document, problems
+def listed_in(path: str) -> str | None:
+    """The list that a web page's path says it comes from; None for a file."""
+    file, mark, _ = path.partition(_IN_A_LIST)
+    return file if mark and kind_of(file) == "urls" else None
 
 
-def decode(data: bytes) -> str:
-    """Text from bytes: a byte order mark decides, then UTF-8, then what the bytes look like.
-
-    Raises `Unreadable` when they are no text.
-    """
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = _guessed(data)
-    if "\0" in text:
-        raise Unreadable("this is no text", "save it as text in UTF-8")
-    return text
+@dataclass(frozen=True)
+class _Content:
+    title: str
+    chunks: Sequence[Chunk]
+    findings: list[Skipped]
 
 
-def _guessed(data: bytes) -> str:
-    # GB 18030 first: owners' spreadsheets on Chinese Windows write it. Its pairs also cover most
-    # Shift JIS and Big5 bytes, so a result with hardly any everyday character is not believed.
-    for encoding in ("gb18030", "shift_jis", "big5"):
+class _Reading:
+    """One pass over the sources."""
+
+    def __init__(
+        self,
+        *,
+        zone: tzinfo | None,
+        pages: PageStore | None,
+        known: Mapping[str, str],
+        limits: Limits,
+        settled_before: datetime | None,
+    ) -> None:
+        self._zone = zone
+        self._pages = pages
+        self._known = known
+        self._limits = limits
+        self._settled_before = settled_before
+        self._addresses: set[str] = set()
+        self.apart = Apart(limits)
+        self.documents: list[Document] = []
+        self.problems: list[Problem] = []
+        self.unreadable: set[str] = set()
+        self.unsettled: set[str] = set()
+
+    def take(self, source: Source) -> None:
+        """Add what the source holds, or why it cannot be read."""
         try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if _looks_written(text):
-            return text
-    raise Unreadable("the encoding is not known", "save the file as UTF-8")
+            if source.kind == "urls":
+                self._take_list(source)
+            else:
+                self._take_file(source)
+        except Unreadable as error:
+            self._refuse(source.path, error)
 
-
-_EVERYDAY = frozenset(
-    "的一是不了有我可以用在请会吗天们后您要品日，。？、：のはにをでがすとるすまい這個們嗎後"
-)
-
-
-def _looks_written(text: str) -> bool:
-    foreign = [character for character in text if not character.isascii()]
-    strange = sum(1 for character in foreign if "\ue000" <= character <= "\uf8ff")
-    everyday = sum(1 for character in foreign if character in _EVERYDAY)
-    return bool(foreign) and not strange and everyday >= 0.03 * len(foreign)
-
-
-# --- CSV -----------------------------------------------------------------------------------------
-
-
-def _csv_chunks(text: str, path: str, problems: list[Problem]) -> Iterator[Chunk]:
-    rows = _rows(text)
-    line, header = next(rows)
-    columns = [_COLUMNS.get(cell.strip().lower(), "") for cell in header]
-    absent = [name for name in ("question", "answer") if name not in columns]
-    if absent:
-        raise Unreadable(
-            f"the first row has no column {' and no column '.join(absent)}",
-            "name the columns question,answer and, if you like, tags",
-            line,
+    def _refuse(self, path: str, error: Unreadable) -> None:
+        self.unreadable.add(path)
+        if isinstance(error, _Unsettled):
+            self.unsettled.add(path)
+        self.problems.append(
+            Problem(path=path, line=error.line, message=error.message, remedy=error.remedy)
         )
-    for line, cells in rows:
-        if not any(cell.strip() for cell in cells):
-            continue
-        row = dict(zip(columns, cells, strict=False))
+
+    def _take_file(self, source: Source) -> None:
         try:
-            yield _csv_chunk(row, surplus=len(cells) > len(columns) and any(cells[len(columns) :]))
-        except ValueError as error:
-            message, _, remedy = str(error).partition(" -> ")
-            problems.append(
-                Problem(
-                    path=path, line=line, message=f"row not taken: {message}",
-                    remedy=remedy or "correct the row",
+            with source.file.open("rb") as file:
+                before = os.fstat(file.fileno())
+                self._check(source, before)
+                self._add(source.path, source.kind, source.file, file)
+                now = source.file.stat()
+        except FileNotFoundError as error:
+            raise _Unsettled from error
+        except OSError as error:
+            raise Unreadable(
+                f"cannot be read ({error.strerror})", "check that the file exists and may be read"
+            ) from error
+        if (before.st_ino, before.st_size, before.st_mtime_ns) != (
+            now.st_ino, now.st_size, now.st_mtime_ns,
+        ):  # fmt: skip
+            # Half of it may be missing in what was read.
+            self.documents = [each for each in self.documents if each.path != source.path]
+            raise _Unsettled
+
+    def _check(self, source: Source, stat: os.stat_result) -> None:
+        largest = self._limits.rows_bytes if source.kind == "csv" else self._limits.file_bytes
+        if stat.st_size > largest:
+            raise Unreadable(f"larger than {largest // MEGABYTE} MB", "split it into parts")
+        if self._settled_before and stat.st_mtime > self._settled_before.timestamp():
+            raise _Unsettled
+        if stat.st_size == 0:
+            raise Unreadable("the file is empty", "write something into it or remove it")
+
+    def _add(
+        self, path: str, kind: str, place: Path, file: BinaryIO, *, charset: str = "",
+        title: str = "",
+    ) -> None:  # fmt: skip
+        content_hash = self._hash(file, charset)
+        name = title or Path(path).stem
+        if self._known.get(path) == content_hash:
+            self.documents.append(
+                Document(
+                    path=path, kind=kind, title=name, content_hash=content_hash, chunks=(),
+                    already_known=True,
                 )
             )  # fmt: skip
-
-
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    # The reader's own field limit is global and ends the whole file; cells are measured per row.
-    csv.field_size_limit(max(csv.field_size_limit(), LARGEST_FILE_BYTES))
-    first = text.partition("\n")[0]
-    delimiter = max((",", "\t", ";", "，"), key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    starts_at = 1
-    try:
-        for cells in reader:
-            yield starts_at, cells
-            starts_at = reader.line_num + 1
-    except csv.Error as error:
-        raise Unreadable(
-            f"not readable as CSV ({error})", "check the quotes around here", starts_at
-        ) from error
-
-
-def _csv_chunk(row: dict[str, str], *, surplus: bool) -> Chunk:
-    question, answer = (row.get(name, "").strip() for name in ("question", "answer"))
-    if surplus:
-        raise ValueError("more cells than columns -> put text that holds a comma in quotes")
-    if not question or not answer:
-        empty = "answer" if question else "question"
-        raise ValueError(f"the {empty} is empty -> fill it in or remove the row")
-    for name, cell, longest in (
-        ("question", question, LONGEST_QUESTION),
-        ("answer", answer, LONGEST_ANSWER),
-    ):
-        if len(cell) > longest:
-            raise ValueError(
-                f"the {name} has {len(cell)} characters -> keep it under {longest}; "
-                "put long texts into a Markdown file"
+            return
+        with closing(self._items(kind, place, file, charset)) as items:
+            content = _collected(items, self._limits)
+        self.documents.append(
+            Document(
+                path=path, kind=kind, title=_written(content.title) or name,
+                content_hash=content_hash, chunks=content.chunks,
             )
-    if not has_words(question):
-        raise ValueError("the question has no words -> write it in words")
-    return Chunk(
-        kind="faq", key=_key(plain(question)), question=question, text=answer,
-        tags=tuple(t.strip() for t in re.split(r"[|;；,，、]", row.get("tags", "")) if t.strip()),
-        scope=read_scope(row.get("audience", "")),
-        valid_from=_moment(row.get("valid_from", "")), valid_to=_moment(row.get("valid_to", "")),
-    )  # fmt: skip
+        )  # fmt: skip
+        self.problems.extend(
+            Problem(
+                path=path, line=each.line, place=each.place, message=each.message,
+                remedy=each.remedy,
+            )
+            for each in content.findings
+        )  # fmt: skip
 
+    def _hash(self, file: BinaryIO, charset: str) -> str:
+        # What a file means also depends on how it is read.
+        digest = hashlib.sha256(f"{READING} {self._zone} {charset}\0".encode())
+        while block := file.read(_BLOCK):
+            digest.update(block)
+        file.seek(0)
+        return digest.hexdigest()
 
-def _moment(text: str) -> datetime | None:
-    if not text.strip():
-        return None
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValueError(f"{text!r} is no date -> write 2026-06-18T00:00+08:00") from None
-    if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone -> write 2026-06-18T00:00+08:00")
-    return moment
-
-
-# --- Markdown ------------------------------------------------------------------------------------
-
-_TABLE_ROW = re.compile(r"^\s*\|.*\|\s*$")
-_TABLE_RULE = re.compile(r"^\s*\|[\s:|-]+\|\s*$")
-_ASKING = re.compile(r"[?？]\s*$")
-
-
-def _markdown_title(text: str) -> str | None:
-    found = re.search(r"^#\s+(.+?)\s*#*\s*$", text, re.MULTILINE)
-    return found.group(1) if found else None
-
-
-def _markdown_chunks(text: str) -> Iterator[Chunk]:
-    from langchain_text_splitters import MarkdownHeaderTextSplitter, RecursiveCharacterTextSplitter
-
-    by_heading = MarkdownHeaderTextSplitter(
-        [("#" * level, str(level)) for level in range(1, 7)], strip_headers=True
-    )
-    by_length = RecursiveCharacterTextSplitter(
-        separators=["\n\n", "\n", "。", "！", "？", "；", ". ", "，", " ", ""],
-        keep_separator="end", chunk_size=PASSAGE_CHARACTERS, chunk_overlap=0,
-    )  # fmt: skip
-    for section in by_heading.split_text(text.replace("\r\n", "\n")):
-        headings = [section.metadata[level] for level in sorted(section.metadata)]
-        heading = " > ".join(headings)
-        prose, rows = _without_tables(section.page_content)
-        if headings and _ASKING.search(headings[-1]) and prose and len(prose) <= LONGEST_ANSWER:
-            question = headings[-1]
-            yield Chunk(
-                kind="faq", key=_key(plain(question)), question=question, text=prose,
-                heading=" > ".join(headings[:-1]),
-            )  # fmt: skip
+    def _items(
+        self, kind: str, place: Path, file: BinaryIO, charset: str
+    ) -> Generator[Chunk | Skipped | Title]:
+        if kind == "csv":
+            yield from csv_rows.chunks(file, self._zone)
+        elif kind in ("markdown", "text"):
+            written = decode(file.read(), charset)
+            if not written.strip():
+                raise Unreadable("the file is empty", "write something into it or remove it")
+            read = text.markdown if kind == "markdown" else text.plain_text
+            yield from chunking.chunks_of(read(written), self._zone)
         else:
-            for part in by_length.split_text(prose):
-                if has_words(part):
-                    yield _passage(heading, part.strip())
-        for row in rows:
-            yield _passage(heading, row)
+            with closing(self.apart.blocks(kind, place, charset)) as blocks:
+                yield from chunking.chunks_of(blocks, self._zone)
+
+    def _take_list(self, source: Source) -> None:
+        """Every page of a list that was fetched; the others are findings."""
+        from knowledge.web_pages import read_list
+
+        if self._pages is None:
+            raise Unreadable("web pages are not read here", "let the community's run fetch them")
+        listed = read_list(source.file)
+        self.problems.extend(
+            Problem(path=source.path, line=each.line, message=each.message, remedy=each.remedy)
+            for each in listed.skipped
+        )
+        for line, address in listed.addresses:
+            if address in self._addresses:
+                continue
+            self._addresses.add(address)
+            path = f"{source.path}#{address}"
+            page = self._pages.page(address)
+            if page.problem:
+                self.problems.append(
+                    Problem(
+                        path=source.path, line=line, message=f"{address}: {page.problem}",
+                        remedy=page.remedy,
+                    )
+                )  # fmt: skip
+            try:
+                self._take_page(path, page)
+            except Unreadable as error:
+                self._refuse(path, error)
+
+    def _take_page(self, path: str, page: Page) -> None:
+        if page.gone:
+            return
+        if page.body is None:
+            # Never fetched so far; the page's problem is already told.
+            self.unreadable.add(path)
+            return
+        try:
+            with page.body.open("rb") as file:
+                self._add(
+                    path, page.kind, page.body, file, charset=page.charset, title=page.address
+                )
+        except OSError as error:
+            raise _Unsettled from error
 
 
-def _passage(heading: str, text: str) -> Chunk:
-    key = _key(heading, plain(text))
-    return Chunk(kind="passage", key=key, question=None, text=text, heading=heading)
+def _collected(items: Iterable[Chunk | Skipped | Title], limits: Limits) -> _Content:
+    """One chunk a key and audience: of rows that ask the same, the last one counts, and is told if
+    it answers otherwise."""
+    title, count, left_out = "", 0, 0
+    findings: list[Skipped] = []
+    latest: dict[str, Chunk] = {}
+    spool: Spool | None = None
+    for item in items:
+        match item:
+            case Title(text=name):
+                title = title or name
+            case Skipped() if len(findings) < limits.findings:
+                findings.append(item)
+            case Skipped():
+                left_out += 1
+            case Chunk():
+                count += 1
+                if count > limits.entries:
+                    raise Unreadable(
+                        f"it holds more than the {limits.entries:,} entries that one file may have",
+                        "keep in it what members ask about, or raise the limit where there is "
+                        "memory for the index",
+                    )
+                chunk = _clean(item)
+                earlier = latest.pop(chunk.key, None)
+                if earlier and earlier.text != chunk.text and len(findings) < limits.findings:
+                    findings.append(_contradiction(chunk))
+                latest[chunk.key] = chunk
+                if len(latest) >= IN_MEMORY:
+                    spool = spool or Spool()
+                    findings.extend(_spooled(spool, latest, limits.findings - len(findings)))
+                    latest = {}
+    if left_out:
+        findings.append(
+            Skipped(message=f"{left_out} more parts were not taken", remedy="mend those first")
+        )
+    if spool is None:
+        chunks = tuple(replace(chunk, position=n) for n, chunk in enumerate(latest.values()))
+        return _Content(title, chunks, findings)
+    findings.extend(_spooled(spool, latest, limits.findings - len(findings)))
+    return _Content(title, spool, findings)
 
 
-def _without_tables(text: str) -> tuple[str, list[str]]:
-    """The prose of a section, and its table rows as `heading：cell，heading：cell`."""
-    prose: list[str] = []
-    rows: list[str] = []
-    columns: list[str] | None = None
-    lines = text.split("\n")
-    for number, line in enumerate(lines):
-        if not _TABLE_ROW.match(line):
-            columns = None
-            prose.append(line)
-        elif columns is None:
-            ruled = number + 1 < len(lines) and _TABLE_RULE.match(lines[number + 1])
-            columns = _cells(line) if ruled else []
-            if not ruled:
-                rows.append("，".join(cell for cell in _cells(line) if cell))
-        elif not _TABLE_RULE.match(line):
-            named = zip(columns, _cells(line), strict=False)
-            told = (f"{name}：{cell}" if name else cell for name, cell in named if cell)
-            rows.append("，".join(told) or "，".join(_cells(line)))
-    return "\n".join(prose).strip(), [row for row in rows if has_words(row)]
+def _spooled(spool: Spool, chunks: Mapping[str, Chunk], room: int) -> list[Skipped]:
+    """Put the chunks on disk; returns what contradicts earlier ones, `room` of them at most."""
+    before = spool.texts_of(list(chunks))
+    spool.put(chunks.values())
+    contrary = (c for c in chunks.values() if before.get(c.key, c.text) != c.text)
+    return [_contradiction(chunk) for _, chunk in zip(range(room), contrary, strict=False)]
 
 
-def _cells(line: str) -> list[str]:
-    return [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+def _contradiction(chunk: Chunk) -> Skipped:
+    asked = (chunk.question or chunk.heading or chunk.text)[:40]
+    return Skipped(
+        message=f"«{asked}» is answered in two ways; the later one counts",
+        remedy="keep one of the two",
+    )
 
 
-def _key(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+def _clean(chunk: Chunk) -> Chunk:
+    key = scoped_key(chunk)
+    if chunk.text.isprintable() and (chunk.question or "").isprintable():
+        return chunk if key == chunk.key else replace(chunk, key=key)
+    return replace(
+        chunk, key=key, text=_written(chunk.text), heading=_written(chunk.heading),
+        question=None if chunk.question is None else _written(chunk.question),
+    )  # fmt: skip
 
 
-def _latest(chunks: list[Chunk]) -> list[Chunk]:
-    """One chunk a key and audience: of rows that ask the same, the last one counts."""
-    latest: dict[tuple[str, str], Chunk] = {}
-    for chunk in chunks:
-        latest.pop((chunk.key, str(chunk.scope)), None)
-        latest[(chunk.key, str(chunk.scope))] = chunk
-    return [
-        replace(chunk, key=chunk.key if str(chunk.scope) == "all" else f"{chunk.key}@{chunk.scope}")
-        for chunk in latest.values()
-    ]
+def _written(told: str) -> str:
+    return _UNWRITABLE.sub("", told)
