@@ -16,6 +16,7 @@ from agent.compliance.tables import media_readings
 from agent.database import Database
 from agent.inbox import RecordedMessage
 from agent.messages import Image, Voice
+from knowledge.media import Unreadable, Words
 
 log = structlog.get_logger(__name__)
 
@@ -27,25 +28,30 @@ _LONGEST_READING = 2_000  # characters
 class Endpoint(Protocol):
     """What hears and sees; `knowledge.media.MediaReader` stands behind it."""
 
-    async def transcribe(self, sound: bytes, name: str) -> str | None:
-        """What is said, or None where it cannot be heard. Bounded in time; raises nothing."""
-        ...
+    async def transcribe(
+        self, audio: bytes, *, limit_seconds: float = 20.0
+    ) -> Words | Unreadable: ...
 
-    async def describe(self, picture: bytes) -> str | None:
-        """What is shown, or None where it cannot be seen. Bounded in time; raises nothing."""
-        ...
+    async def describe(
+        self, image: bytes, *, limit_seconds: float = 20.0
+    ) -> Words | Unreadable: ...
 
 
 class Reader:
     """Reads what a turn's messages say and show. The same file is read once, whoever posts it."""
 
     def __init__(
-        self, *, database: Database, endpoint: Endpoint, model: str, now: Callable[[], datetime]
+        self,
+        *,
+        database: Database,
+        endpoint: Endpoint,
+        now: Callable[[], datetime],
+        limit_seconds: float = 20.0,
     ) -> None:
         self._database = database
         self._endpoint = endpoint
-        self._model = model
         self._now = now
+        self._limit_seconds = limit_seconds
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def read(self, messages: Sequence[RecordedMessage]) -> dict[int, str]:
@@ -65,24 +71,26 @@ class Reader:
             if known is not None:
                 return known
             async with self._places:
-                if isinstance(content, Voice):
-                    text = await self._endpoint.transcribe(data, Path(content.path).name)
-                else:
-                    text = await self._endpoint.describe(data)
-            text = (text or "").strip()[:_LONGEST_READING]
-            if text:
-                await self._remember(digest, content.kind, text)
+                found = await self._asked(content, data)
+            if isinstance(found, Unreadable):
+                log.info("not read", message=message.id, kind=content.kind, why=found.reason.value)
+                return None
+            await self._remember(digest, content.kind, found)
+            return found.text[:_LONGEST_READING]
         except Exception:
             log.exception("not read", message=message.id, kind=content.kind)
             return None
-        return text or None
 
-    async def _remember(self, digest: str, kind: str, text: str) -> None:
+    async def _asked(self, content: Voice | Image, data: bytes) -> Words | Unreadable:
+        ask = self._endpoint.transcribe if isinstance(content, Voice) else self._endpoint.describe
+        return await ask(data, limit_seconds=self._limit_seconds)
+
+    async def _remember(self, digest: str, kind: str, words: Words) -> None:
         row = {
             "digest": digest,
             "kind": kind,
-            "text": text,
-            "model": self._model,
+            "text": words.text[:_LONGEST_READING],
+            "model": words.model,
             "read_at": self._now(),
         }
 
