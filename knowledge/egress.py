@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-
 PLACEHOLDER = re.compile(r"<[A-Z][A-Z_]{0,30}_[1-9][0-9]{0,8}>")
 
 

@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import community, content, deliveries, evaluate, knowledge, offers, replay, tickets
+from agent.cli import (
+    community,
+    content,
+    deliveries,
+    egress,
+    evaluate,
+    knowledge,
+    offers,
+    replay,
+    tickets,
+)
 from agent.errors import ConfigurationError, ShequnError
 
 app = typer.Typer(
@@ -27,6 +37,7 @@ app.add_typer(offers.app, name="offers")
 app.add_typer(tickets.app, name="tickets")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(egress.app, name="egress")
 
 
 def _show_version(wanted: bool) -> None:

@@ -37,6 +37,7 @@ model_spending = Table(
     Column("calls", Integer, nullable=False),
     Column("input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
+    Column("estimated", BigInteger, nullable=False),  # of these tokens, not told by the endpoint
     PrimaryKeyConstraint("day", "model"),
 )
 
