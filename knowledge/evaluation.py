@@ -349,20 +349,24 @@ async def evaluate_with_model(
 def learned(
     index: Index, labelled: Sequence[Labelled], *, scope: SearchScope, now: datetime
 ) -> tuple[Taught, list[float]]:
-    """What labels teach, and for each of them the confidence by what the others teach. Blocks."""
-    places = list(range(len(labelled)))
-    random.Random(0).shuffle(places)
-    teaching = sorted(places[:MOST_LEARNED])
-    taught = calibration.fit(index, [labelled[p] for p in teaching], scope=scope, now=now)
-    confidences = [0.0] * len(labelled)
-    told = calibration.out_of_fold(index, [labelled[p] for p in teaching], scope=scope, now=now)
-    for place, confidence in zip(teaching, told, strict=True):
-        confidences[place] = confidence
-    for place in places[MOST_LEARNED:]:
-        found = index.found(labelled[place].question, scope, now)
-        if found.signs is not None and found.passages:
-            confidences[place] = taught.confidence(labelled[place].question, found.signs)
-    return taught, confidences
+    """What labels teach, and for each of them the confidence by what the others teach. Blocks.
+
+    What was asked twice counts once, or one of the two would teach the other's answer.
+    """
+    unique = list({label.question: label for label in reversed(labelled)}.values())
+    random.Random(0).shuffle(unique)
+    teaching, others = unique[:MOST_LEARNED], unique[MOST_LEARNED:]
+    taught = calibration.fit(index, teaching, scope=scope, now=now)
+    held_out = calibration.out_of_fold(index, teaching, scope=scope, now=now)
+    told = dict(zip((label.question for label in teaching), held_out, strict=True))
+    for label in others:
+        found = index.found(label.question, scope, now)
+        told[label.question] = (
+            taught.confidence(label.question, found.signs)
+            if found.signs and found.passages
+            else 0.0
+        )
+    return taught, [told[label.question] for label in labelled]
 
 
 def _question(label: Labelled, scope: SearchScope, now: datetime) -> Question:

@@ -95,7 +95,7 @@ def proposal_lines(account: Account) -> Iterator[str]:
             f"{proposal.needed}."
         )
         yield f"the safest that they know, no promise: {_line(proposal)}{present}"
-    if counted.threshold < proposal.threshold:
+    if counted.right > proposal.right:
         yield (
             f"as counted, not shown: {_line(counted)}; to show it takes at least "
             f"{counted.needed} labels with as few wrong answers (--as-counted applies this one)"
@@ -168,6 +168,11 @@ def _threshold_curve(axes: Axes, account: Account) -> None:
         proposal.threshold, color="#2c5d8f", linestyle="--", linewidth=1,
         label=f"proposed {proposal.threshold:.3f}",
     )  # fmt: skip
+    if account.counted.threshold < proposal.threshold:
+        axes.axvline(
+            account.counted.threshold, color="#8a6100", linestyle="--", linewidth=1,
+            label=f"as counted {account.counted.threshold:.3f}",
+        )  # fmt: skip
     if account.threshold is not None:
         axes.axvline(
             account.threshold, color=_QUIET, linestyle="-.", linewidth=1,
@@ -220,8 +225,8 @@ def _reliability(axes: Axes, account: Account) -> None:
     )  # fmt: skip
     for one in bins:
         axes.annotate(
-            str(one.count), (one.confidence, one.rate), textcoords="offset points", xytext=(5, -9),
-            fontsize=7, color=_QUIET,
+            str(one.count), (one.confidence, one.rate), textcoords="offset points",
+            xytext=(5, -9 if one.rate > 0.1 else 5), fontsize=7, color=_QUIET,
         )  # fmt: skip
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="share right")
     error = measures.calibration_error(bins)
@@ -252,7 +257,8 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0;
   border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 th { font-weight: 600; color: var(--quiet); white-space: nowrap; }
-table.figures { width: auto; } table.figures td { padding-right: 2rem; white-space: pre-wrap; }
+table.figures { width: auto; } table.figures td { padding-right: 2rem; }
+table.figures td:first-child { white-space: pre; }
 td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .wide { overflow-x: auto; } .questions { min-width: 56rem; }
 .good { color: var(--good); } .bad { color: var(--bad); } .miss { color: var(--miss); }
@@ -311,9 +317,10 @@ def _page(account: Account, pictures: dict[str, bytes]) -> Iterator[str]:
     for name, value, bounds in rows(account):
         yield f'<tr><td>{escape(name)}</td><td class="number">{escape(value)}</td>'
         yield f'<td class="number quiet">{escape(bounds)}</td></tr>'
+    yield '</table><ul class="notes">'
     for name, value in account.facts:
-        yield f'<tr><td class="quiet">{escape(name)}</td><td>{escape(value)}</td><td></td></tr>'
-    yield "</table>"
+        yield f'<li><span class="quiet">{escape(name)}:</span> {escape(value)}</li>'
+    yield "</ul>"
     yield f"<h2>Threshold for at most {account.proposal.most_wrong:.1%} wrong answers</h2>"
     for line in proposal_lines(account):
         yield f"<p>{escape(line)}</p>"

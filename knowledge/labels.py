@@ -3,7 +3,7 @@
 A row is `question,expected,source` with an optional `addressed`: `expected` is the question,
 heading or text of the entry that answers it, or words that stand in it; `source` the file it comes
 from, or `none` for a question that must not be answered; `addressed` is `no` for what nobody asked
-the bot.
+the bot. Where several entries answer alike, both hold alternatives: `甲 | 乙`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ _NO = frozenset({"no", "n", "false", "0", "否"})
 _TELLING = 12
 # A label's words that stand in this many entries of its source name none of them.
 _MOST_HOLDING = 3
+# Of one kind of fault so many are told line by line.
+_MOST_TOLD = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +60,15 @@ class Labelled:
             return False
         if passage.entry_id in self.entries or _compact(passage.text) in self.texts:
             return True
-        return _same(self.source, passage.source) and _plain(self.expected) in _names(
-            passage.question, passage.heading, passage.text
-        )
+        same = any(_same(source, passage.source) for source in alternatives(self.source))
+        names = _names(passage.question, passage.heading, passage.text) if same else set()
+        return any(_plain(name) in names for name in alternatives(self.expected))
+
+
+def alternatives(cell: str) -> list[str]:
+    """What a cell of a label names: itself, and its parts between upright strokes."""
+    parts = [part.strip() for part in cell.split("|") if part.strip()]
+    return [cell, *parts] if len(parts) > 1 else [cell]
 
 
 def read_labelled(file: Path) -> list[Labelled]:
@@ -131,20 +139,20 @@ class Shelf:
 
     def sources(self, told: str) -> list[str]:
         """The sources that a label's source means."""
-        if told in self.by_source:
-            return [told]
-        return [source for source in self.by_source if _same(told, source)]
+        wanted = alternatives(told)
+        exact = [name for name in wanted if name in self.by_source]
+        return exact or [s for s in self.by_source if any(_same(name, s) for name in wanted)]
 
     def meant(self, label: Labelled) -> list[Entry]:
         """The entries that a label means: by name, else by words that hardly another one holds."""
         if label.source is None:
             return []
-        wanted = _plain(label.expected)
+        wanted = {_plain(name) for name in alternatives(label.expected)} - {""}
         entries = [e for source in self.sources(label.source) for e in self.by_source[source]]
-        named = [e for e in entries if wanted in _names(e.question, e.heading, e.text)]
+        named = [e for e in entries if wanted & _names(e.question, e.heading, e.text)]
         if named:
             return named
-        holding = [e for e in entries if wanted and wanted in _plain(e.text)]
+        holding = [e for e in entries if any(words in _plain(e.text) for words in wanted)]
         return holding if len(holding) <= _MOST_HOLDING else []
 
 
@@ -167,21 +175,25 @@ def resolved(
 
 def _misspelt(meant: Sequence[tuple[Labelled, list[Entry]]], shelf: Shelf) -> Iterator[str]:
     sources: dict[str, list[int]] = {}
+    unknown: list[Labelled] = []
     for label, entries in meant:
         if label.source is not None and not shelf.sources(label.source):
             sources.setdefault(label.source, []).append(label.line)
         elif label.source is not None and not entries:
-            yield (
-                f"line {label.line}: {label.source} holds no entry {label.expected[:40]!r} "
-                "(or too many that hold these words): it counts as answered wrongly, whatever "
-                "is answered"
-            )
+            unknown.append(label)
     known = ", ".join(sorted(shelf.by_source)[:20]) or "none"
     for source, lines in sources.items():
         yield (
-            f"no source {source!r} in the knowledge base (line {_few(lines)}), probably misspelt; "
+            f"line {_few(lines)}: no source {source!r} in the knowledge base, probably misspelt; "
             f"there are: {known}"
         )
+    for label in unknown[:_MOST_TOLD]:
+        yield (
+            f"line {label.line}: {label.source} holds no entry {label.expected[:40]!r}, or too "
+            "many that hold these words: whatever is answered counts as wrong"
+        )
+    if len(unknown) > _MOST_TOLD:
+        yield f"line {_few([u.line for u in unknown[_MOST_TOLD:]])}: the same"
 
 
 def _hidden(
@@ -204,16 +216,19 @@ def _hidden(
 def _repeated(labelled: Sequence[Labelled]) -> Iterator[str]:
     first: dict[str, Labelled] = {}
     same: list[int] = []
+    other: list[tuple[int, int]] = []
     for label in labelled:
         earlier = first.setdefault(_plain(label.question), label)
         if earlier is label:
             continue
-        if (earlier.source, earlier.expected) != (label.source, label.expected):
-            yield (
-                f"line {label.line} asks what line {earlier.line} asks and expects another answer"
-            )
-        else:
+        if (earlier.source, earlier.expected) == (label.source, label.expected):
             same.append(label.line)
+        else:
+            other.append((label.line, earlier.line))
+    for line, earlier_line in other[:_MOST_TOLD]:
+        yield f"line {line} asks what line {earlier_line} asks and expects another answer"
+    if len(other) > _MOST_TOLD:
+        yield f"line {_few([line for line, _ in other[_MOST_TOLD:]])}: the same"
     if same:
         yield (
             f"line {_few(same)}: asked before with the same label; what is counted twice makes "

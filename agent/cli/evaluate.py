@@ -133,13 +133,7 @@ class _Examination:
     @property
     def threshold(self) -> float:
         """The confidence that answers need: as configured, else as labels taught, else built in."""
-        from knowledge.answering import DEFAULT_THRESHOLD
-
-        if self.settings.knowledge.threshold is not None:
-            return self.settings.knowledge.threshold
-        if self.stored is not None and self.stored.threshold is not None:
-            return self.stored.threshold
-        return DEFAULT_THRESHOLD
+        return self.knowledge.answerer.threshold
 
     def labels(self, file: Path) -> tuple[list[Labelled], list[str]]:
         """The labels of a file, and what is wrong with them. Raises `UsageError`."""
@@ -193,19 +187,18 @@ class _Examination:
         if better.log_loss >= plain.log_loss:
             gain += "; the built-in scale is at least as good, so it stays"
             return _Examined(report=plain, threshold=self.threshold, gain=gain)
-        count = len(lessons or labelled)
+        count = min(len(lessons or labelled), evaluation.MOST_LEARNED)
         return _Examined(
             report=better, threshold=self.threshold, taught=taught, labels=count, gain=gain
         )
 
     def _judged(self, labelled: Sequence[Labelled]) -> Report:
         from knowledge import evaluation
-        from knowledge.answering import Answerer
 
         with _progress("questions", len(labelled)) as progress:
             return evaluation.evaluate(
-                Answerer(self.knowledge.index, threshold=self.threshold), labelled,
-                scope=self.scope, now=self.now, progress=progress,
+                self.knowledge.answerer, labelled, scope=self.scope, now=self.now,
+                progress=progress,
             )  # fmt: skip
 
     def with_model(self, labelled: Sequence[Labelled]) -> _Examined:
@@ -334,13 +327,11 @@ def _in(settings: Settings, temporary: Path, folder: Path) -> Settings:
 
 
 def _stored(database: Database, knowledge: KnowledgeBase) -> Learned | None:
-    """What earlier labels taught about this embedding, put to use."""
+    """What earlier labels taught about this embedding."""
     from knowledge import calibration
 
     with database.reading() as connection:
-        stored = calibration.load(connection, knowledge.index.embedding)
-    knowledge.index.calibration = stored.calibration if stored else None
-    return stored
+        return calibration.load(connection, knowledge.index.embedding)
 
 
 @contextmanager
@@ -485,8 +476,11 @@ def _print(account: Account, files: Sequence[Path]) -> None:
 
 
 def _print_applied(examination: _Examination, proposal: Proposal, examined: _Examined) -> None:
-    learned = "and the learned scale are" if examined.taught is not None else "is"
-    opening.say(f"written: the threshold {proposal.threshold:g} {learned} used from the next start")
+    learned = " and the learned scale" if examined.taught is not None else ""
+    opening.say(
+        f"written: the threshold {proposal.threshold:g}{learned}; a running process follows within "
+        "seconds"
+    )
     if not proposal.kept:
         given.note("! it is no promise: see above", style="yellow")
     configured = examination.settings.knowledge.threshold
