@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from knowledge.vocabulary import FILLER, PARAPHRASES, PROTECTED, SIMPLIFIED
+from knowledge.paraphrases import PARAPHRASES
+from knowledge.vocabulary import FILLER, LIGHT, PROTECTED, SIMPLIFIED
 
+_COMMON = frozenset(LIGHT) - frozenset(FILLER)
 # Part of every fingerprint: raise it when texts are cut differently than before.
-VERSION = 1
+VERSION = 2
 LONGEST_QUESTION = 2_000
 _HAN_KANA = "\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _RUN = re.compile(rf"[{_HAN_KANA}]+|[a-z0-9]+(?:[.\-_+#][a-z0-9]+)*[+#]*")
+_LATIN = re.compile(r"[a-z0-9]+(?:[.\-_+#][a-z0-9]+)*[+#]*")
 _CJK = re.compile(rf"[{_HAN_KANA}]")
 _STICKER = re.compile(r"\[[\u4e00-\u9fffA-Za-z]{1,6}\]")
 _CLAUSE = re.compile(r"[。！？!?；;\n]+|[，,、~～…]+|(?<=[\u4e00-\u9fff])\s+(?=[\u4e00-\u9fff])")
@@ -74,11 +77,13 @@ def has_words(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a question asks for: concept marks, Latin words, and runs of CJK between fillers."""
+    """What a question asks for: concept marks, Latin words, and runs of CJK between fillers;
+    `light` are runs so common that not knowing them says little (地方, 时候 …)."""
 
     concepts: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
+    light: tuple[str, ...] = ()
 
     @staticmethod
     def together(parts: Iterable[Terms]) -> Terms:
@@ -88,10 +93,11 @@ class Terms:
             tuple(dict.fromkeys(concept for part in kept for concept in part.concepts)),
             tuple(dict.fromkeys(word for part in kept for word in part.words)),
             tuple(dict.fromkeys(run for part in kept for run in part.runs)),
+            tuple(dict.fromkeys(run for part in kept for run in part.light)),
         )
 
     def __bool__(self) -> bool:
-        return bool(self.concepts or self.words or self.runs)
+        return bool(self.concepts or self.words or self.runs or self.light)
 
 
 class Language:
@@ -112,12 +118,19 @@ class Language:
                 self._concept.setdefault(plain(way), f"≈{name}")
         told = repr((VERSION, sorted(self._concept.items())))
         self.fingerprint = f"language-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
-        self._concepts = re.compile(_longest_of(self._concept))
-        self._filler = re.compile(_longest_of({*FILLER, *PROTECTED}))
+        # Latin ways are looked up word by word: `app` is not in `apple`.
+        latin = {way for way in self._concept if not _CJK.search(way)}
+        self._latin = {_compact(way): self._concept[way] for way in latin}
+        self._concepts = re.compile(_longest_of(self._concept.keys() - latin))
+        self._filler = re.compile(_longest_of({*FILLER, *LIGHT, *PROTECTED}))
 
     def concepts(self, text: str) -> tuple[str, ...]:
-        """The concept marks in a plain text, each once, in order of appearance."""
-        return tuple(dict.fromkeys(map(self._mark, self._concepts.finditer(text))))
+        """The concept marks in a plain text, each once: CJK, then Latin, as they appear."""
+        found = [self._mark(match) for match in self._concepts.finditer(text)]
+        found += [
+            self._latin[word] for word in map(_compact, _LATIN.findall(text)) if word in self._latin
+        ]
+        return tuple(dict.fromkeys(found))
 
     def _mark(self, match: re.Match[str]) -> str:
         # 没拆封 and 拆封 ask for opposite answers.
@@ -135,15 +148,27 @@ class Language:
 
         rest = self._concepts.sub(note, _TRAILING_NOT.sub("|", text))
         rest = _NEGATED.sub("|", rest)
-        rest = self._filler.sub(_unless_protected, rest)
+        light: dict[str, None] = {}
+
+        def set_aside(match: re.Match[str]) -> str:
+            word = match.group()
+            if word in PROTECTED:
+                return word
+            if word in _COMMON:
+                light[word] = None
+            return "|"
+
+        rest = self._filler.sub(set_aside, rest)
         words: dict[str, None] = {}
         runs: dict[str, None] = {}
         for run in _RUN.findall(rest):
             if _CJK.match(run):
                 runs[run] = None
+            elif (word := _compact(run)) in self._latin:
+                concepts[self._latin[word]] = None
             else:
-                words[_compact(run)] = None
-        return Terms(tuple(concepts), tuple(words), tuple(runs))
+                words[word] = None
+        return Terms(tuple(concepts), tuple(words), tuple(runs), tuple(light))
 
     def index_terms(self, text: str) -> list[str]:
         """Every term of a plain text that a question could look up, repeats kept."""
@@ -192,10 +217,6 @@ def _longest_of(words: Iterable[str]) -> str:
 def _compact(word: str) -> str:
     """MT-05, MT_05 and MT05 are one model number; C++ and 5.5 stay what they are."""
     return re.sub(r"(?<=[a-z0-9])[-_](?=[a-z0-9])", "", word)
-
-
-def _unless_protected(match: re.Match[str]) -> str:
-    return match.group() if match.group() in PROTECTED else "|"
 
 
 def pairs(run: str) -> list[str]:
@@ -259,7 +280,7 @@ def asks_for(text: str, terms: Terms) -> tuple[object, ...]:
     """What a question asks, as something to compare: its terms in no order, and its way of asking
     (怎么, 为什么, 多少 …). Equal for questions that differ in particles or paraphrases alone."""
     ways = {match.lastindex for match in _ASKED_BY.finditer(plain(text))}
-    together = {pair for run in terms.runs for pair in pairs(run) or [run]}
+    together = {pair for run in (*terms.runs, *terms.light) for pair in pairs(run) or [run]}
     return frozenset(terms.concepts), frozenset(terms.words), frozenset(together), frozenset(ways)
 
 

@@ -133,7 +133,7 @@ class Lexicon:
     def search(self, terms: Terms, scope: SearchScope, instant: int, limit: int) -> list[Hit]:
         """The best entries by BM25 among those this group may see now."""
         wanted = [*terms.concepts, *terms.words]
-        for run in terms.runs:
+        for run in (*terms.runs, *terms.light):
             wanted.extend(pairs(run) or (run,))
         known = [term for term in dict.fromkeys(wanted) if self.frequency(term)]
         if not known:
@@ -163,6 +163,7 @@ class Lexicon:
             tuple(concept for concept in terms.concepts if self.frequency(concept)),
             tuple(word for word in terms.words if self.frequency(word)),
             tuple(dict.fromkeys(runs)),
+            tuple(run for run in terms.light if self.frequency(run[:2])),
         )
 
     def lookup(self, ids: Iterable[int], scope: SearchScope, instant: int) -> list[Record]:
@@ -259,7 +260,7 @@ class Writer:
         record = [
             entry_id, kind, source, title, heading, question, text, tags,
             self._language.searchable(about), self._language.searchable(told),
-            [terms.concepts, terms.words, terms.runs], [begins, ends], marks,
+            [terms.concepts, terms.words, terms.runs, terms.light], [begins, ends], marks,
             changed,
         ]  # fmt: skip
         document.add_bytes("record", json.dumps(record, ensure_ascii=False).encode())

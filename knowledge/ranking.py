@@ -23,12 +23,17 @@ if TYPE_CHECKING:
 UNHEARD_OF = "\0"
 # What a lone character known to the entry is worth of its weight, when no pair of it is.
 _LONE = 0.6
+# A stretch of a passage in characters, about two sentences; and how often one term is looked for.
+_STRETCH, _REPEATS = 90, 12
+# What words of any talk count beside words that name a topic.
+_LIGHT = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What speaks for an entry.
 
+    `close` is the share that one stretch of a passage covers (_STRETCH characters; 0 for FAQ).
     `asked` and `told` are the shares (0..1) of the question that the entry's own question and the
     whole entry cover; `reverse` is the share of the entry's question or heading that the question
     covers; `unknown` the share that nothing in the knowledge base covers. `substance` is how much
@@ -39,6 +44,7 @@ class Evidence:
 
     asked: float
     told: float
+    close: float
     reverse: float
     unknown: float
     substance: float
@@ -65,7 +71,8 @@ class Weighed:
                 self.total += worth
                 if not frequency(term):
                     self.unknown += worth
-            for run in terms.runs:
+            runs = [(run, counts) for run in terms.runs]
+            for run, counts in runs + [(run, counts * _LIGHT) for run in terms.light]:
                 joined = pairs(run)
                 known = [weight(pair) if frequency(pair) else 0.0 for pair in joined]
                 weights: list[float] = []
@@ -98,6 +105,46 @@ class Weighed:
                 before = here
         return found / self.total
 
+    def covered_closely(self, text: str) -> float:
+        """The largest share that one stretch of a searchable text covers: an answer stands in one
+        place, what merely shares words has them scattered."""
+        if not self.total:
+            return 0.0
+        places: list[tuple[int, int]] = []
+        worths: list[float] = []
+
+        def note(needle: str, worth: float) -> None:
+            place = text.find(needle)
+            for _ in range(_REPEATS):
+                if place < 0:
+                    break
+                places.append((place, len(worths)))
+                place = text.find(needle, place + 1)
+            worths.append(worth)
+
+        for needle, worth in self._needles:
+            note(needle, worth)
+        for _, joined, weights in self._runs:
+            share = 1.0 if len(joined) == 1 else 0.5
+            for place, pair in enumerate(joined):
+                note(pair, (weights[place] + weights[place + 1]) * share)
+        places.sort()
+        held = [0] * len(worths)
+        here = best = 0.0
+        first = 0
+        for place, which in places:
+            held[which] += 1
+            if held[which] == 1:
+                here += worths[which]
+            while places[first][0] < place - _STRETCH:
+                gone = places[first][1]
+                held[gone] -= 1
+                if not held[gone]:
+                    here -= worths[gone]
+                first += 1
+            best = max(best, here)
+        return best / self.total
+
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
@@ -115,6 +162,7 @@ class Calibration:
     faq_substance: float
     passage_bias: float
     passage_told: float
+    passage_close: float
     passage_reverse: float
     passage_unknown: float
     passage_found: float
@@ -138,6 +186,7 @@ class Calibration:
             total = (
                 self.passage_bias
                 + self.passage_told * found.told
+                + self.passage_close * found.close
                 + self.passage_reverse * found.reverse
                 + self.passage_unknown * found.unknown
                 + self.passage_found * min(amount, _SOME)
@@ -150,14 +199,15 @@ class Calibration:
 
 # Asking more than this many rare terms makes nothing surer; nor does finding more than this.
 _SUBSTANTIAL = 6.0
-_SOME, _PLENTY = 1.0, 1.5
-# Ridge logistic regressions: the FAQ part on shop questions of which half have no answer, the
-# passage part also on encyclopedia questions and on group chatter about software. The local
-# embedding sees the same wording that coverage weighs: its cosine finds candidates, no more.
+_SOME, _PLENTY = 0.9, 1.35
+# Ridge logistic regressions: the FAQ part on questions to five communities (skincare, an inn,
+# earphones, a gym, a language school) of which half have no answer, the passage part on
+# encyclopedia questions and on group chatter about software. The local embedding sees the same
+# wording that coverage weighs: its cosine finds candidates, no more.
 LOCAL = Calibration(
-    faq_bias=-10.0, faq_asked=3.6, faq_told=5.6, faq_reverse=6.9, faq_substance=1.2,
-    passage_bias=-4.4, passage_told=-4.9, passage_reverse=2.4, passage_unknown=-3.1,
-    passage_found=4.5, passage_found_whole=5.0,
+    faq_bias=-8.15, faq_asked=5.22, faq_told=3.03, faq_reverse=5.09, faq_substance=1.86,
+    passage_bias=-8.03, passage_told=-7.97, passage_close=3.44, passage_reverse=2.7,
+    passage_unknown=-0.74, passage_found=7.23, passage_found_whole=6.93,
 )  # fmt: skip
 
 
@@ -176,6 +226,7 @@ def evidence(
     return Evidence(
         asked=question.covered_by(record.asked),
         told=question.covered_by(record.told),
+        close=question.covered_closely(record.told) if record.kind != "faq" else 0.0,
         reverse=reverse,
         unknown=question.unknown / question.total if question.total else 1.0,
         substance=question.total / unit,
