@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from model_endpoint import (
     Behaviour,
     ModelEndpoint,
@@ -21,6 +25,7 @@ from tea_shop import ANY_GROUP, NOW
 
 from knowledge.answering import Answer, Answerer, NoAnswer, NoAnswerReason, Question
 from knowledge.audience import SearchScope
+from knowledge.egress import BudgetSpent, Leaving, Masked, Purpose, Unguarded, Usage
 from knowledge.index import Index
 from knowledge.providers import chat_model
 from knowledge.structured import StructuredMethod
@@ -203,3 +208,142 @@ async def test_a_key_never_shows_in_what_went_wrong(tea_house: Index) -> None:
 def test_without_key_or_name_there_is_no_model() -> None:
     assert chat_model("gpt", api_key=None) is None
     assert chat_model("", api_key="k") is None
+
+
+# --- what leaves, and what comes back ------------------------------------------------------------
+
+
+@dataclass
+class Masking(Unguarded):
+    """Masks mobile numbers and remembers what left."""
+
+    left: list[Leaving] = field(default_factory=list)
+    costs: list[Usage] = field(default_factory=list)
+
+    def mask(self, texts: Sequence[str]) -> Masked:
+        originals: dict[str, str] = {}
+
+        def hide(match: re.Match[str]) -> str:
+            known = {number: placeholder for placeholder, number in originals.items()}
+            placeholder = known.get(match[0], f"<PHONE_{len(originals) + 1}>")
+            originals[placeholder] = match[0]
+            return placeholder
+
+        masked = tuple(re.sub(r"1[3-9]\d{9}", hide, text) for text in texts)
+        return Masked(texts=masked, kinds={"PHONE": len(originals)}, originals=originals)
+
+    def leave(self, leaving: Leaving) -> None:
+        self.left.append(leaving)
+
+    def spent(self, usage: Usage) -> None:
+        self.costs.append(usage)
+
+
+async def test_personal_data_is_masked_on_the_way_out_and_put_back_in_the_reply(
+    database: sa.Engine, learn: Callable[..., int], tea_shop: Index
+) -> None:
+    learn("店长的手机号是多少？", "店长的手机号是 13800138000，请在白天打。")
+    with database.begin() as connection:
+        tea_shop.refresh(connection)
+    guard = Masking()
+    reply = drafts(answerable=True, answer="店长的手机号是 <PHONE_2>，请在白天打。", citations=[1])
+    with ModelEndpoint(reply) as endpoint:
+        found = await Answerer(tea_shop, writer(endpoint.url, guard=guard)).answer(
+            asked("店长的手机号是多少？我的是13911112222", context=("打 13911112222 找我",))
+        )
+        sent = str(endpoint.requests)
+    assert "13800138000" not in sent
+    assert "13911112222" not in sent
+    assert "<PHONE_1>" in sent
+    assert isinstance(found, Answer)
+    assert found.text == "店长的手机号是 13800138000，请在白天打。"
+    assert [(one.masked, one.purpose) for one in guard.left] == [({"PHONE": 2}, Purpose.ANSWER)]
+    assert [one.input_tokens for one in guard.costs] == [321]
+
+
+async def test_a_members_own_number_is_not_read_out_to_the_group(tea_house: Index) -> None:
+    reply = drafts(answerable=True, answer="3 个工作日内退到 <PHONE_1>。", citations=[1])
+    with ModelEndpoint(reply) as endpoint:
+        found = await Answerer(tea_house, writer(endpoint.url, guard=Masking())).answer(
+            asked("退款多久到账？我的电话 13911112222")
+        )
+    assert isinstance(found, NoAnswer)
+    assert found.detail.startswith("phone: ")
+
+
+async def test_a_spent_budget_is_a_reason_of_its_own(tea_house: Index) -> None:
+    class Spent(Unguarded):
+        def leave(self, leaving: Leaving) -> None:
+            raise BudgetSpent("today's 100,000 tokens are used up")
+
+    with ModelEndpoint(drafts(answerable=True)) as endpoint:
+        answerer = Answerer(tea_house, writer(endpoint.url, guard=Spent()))
+        found = await answerer.answer(asked("退款多久到账？"))
+        assert endpoint.requests == []
+    assert isinstance(found, NoAnswer)
+    assert found.reason is NoAnswerReason.MODEL_BUDGET
+    assert found.passages
+
+
+async def test_a_guard_that_hangs_does_not_hold_the_question(tea_house: Index) -> None:
+    released = threading.Event()
+
+    class Stuck(Unguarded):
+        def leave(self, leaving: Leaving) -> None:
+            released.wait(60)
+
+    with ModelEndpoint(drafts(answerable=True)) as endpoint:
+        answerer = Answerer(tea_house, writer(endpoint.url, guard=Stuck()), limit_seconds=0.5)
+        found = await answerer.answer(asked("退款多久到账？"))
+        released.set()
+        assert endpoint.requests == []
+    assert isinstance(found, NoAnswer)
+    assert found.reason is NoAnswerReason.MODEL_TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "answer"),
+    [
+        ("退款多久到账？", "simplified Chinese", "3 个工作日内退款。"),
+        ("退款多久到賬？請問", "traditional Chinese", "3 個工作日內退款。"),
+        ("返金はいつですか？退款多久到账", "Japanese", "3 営業日以内に返金します。"),
+        ("When is the refund 退款 paid back?", None, "3 个工作日内退款。"),
+    ],
+)
+async def test_the_answer_is_wanted_in_the_members_language(
+    tea_house: Index, text: str, wanted: str | None, answer: str
+) -> None:
+    with ModelEndpoint(drafts(answerable=True, answer=answer, citations=[1])) as endpoint:
+        found = await Answerer(tea_house, writer(endpoint.url)).answer(asked(text))
+        told = endpoint.requests[0]["messages"][0]["content"]
+    assert f"in {wanted or 'simplified Chinese'}, polite" in told
+    assert isinstance(found, Answer)
+
+
+async def test_a_draft_in_another_language_than_the_members_is_refused(ask: Ask) -> None:
+    english = drafts(
+        answerable=True, answer="Refunds take 3 working days.", citations=[1], language="zh"
+    )
+    found, _ = await ask(english)
+    assert isinstance(found, NoAnswer)
+    assert found.detail.startswith("language: ")
+
+
+async def test_the_brand_has_a_voice_below_the_rules(tea_house: Index) -> None:
+    good = drafts(answerable=True, answer="3 个工作日内退款哦～", citations=[1])
+    with ModelEndpoint(good) as endpoint:
+        spoken = writer(endpoint.url, voice="像邻家姐姐，\n爱用「哦」" + "啦" * 1_000, length=120)
+        await Answerer(tea_house, spoken).answer(asked("退款多久到账？"))
+        told = str(endpoint.requests[0]["messages"][0]["content"])
+    rules, _, voice = told.partition("manner of speaking")
+    assert "about 120 characters" in rules
+    assert "像邻家姐姐， 爱用「哦」" in voice
+    assert len(voice) < 500
+
+
+async def test_markdown_and_invisible_characters_do_not_reach_the_chat(ask: Ask) -> None:
+    found, _ = await ask(
+        drafts(answerable=True, answer="**3 个\u200b工作日**内\u202e退款。", citations=[1])
+    )
+    assert isinstance(found, Answer)
+    assert found.text == "3 个工作日内退款。"
