@@ -27,7 +27,6 @@ from knowledge.answering import Answer, Answerer, NoAnswer, NoAnswerReason, Ques
 from knowledge.audience import SearchScope
 from knowledge.egress import BudgetSpent, Leaving, Masked, Purpose, Unguarded, Usage
 from knowledge.index import Index
-from knowledge.providers import chat_model
 from knowledge.structured import StructuredMethod
 
 Ask = Callable[..., Any]
@@ -203,11 +202,6 @@ async def test_a_key_never_shows_in_what_went_wrong(tea_house: Index) -> None:
         answerer = Answerer(tea_house, writer(endpoint.url, api_key="sk-secret"))
         found = await answerer.answer(asked("退款多久到账？"))
     assert "sk-secret" not in repr(found)
-
-
-def test_without_key_or_name_there_is_no_model() -> None:
-    assert chat_model("gpt", api_key=None) is None
-    assert chat_model("", api_key="k") is None
 
 
 # --- what leaves, and what comes back ------------------------------------------------------------
