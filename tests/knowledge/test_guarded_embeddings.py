@@ -1,0 +1,176 @@
+"""What a hosted embedding is sent: masked, recorded first, and counted."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from model_endpoint import ModelEndpoint, sends
+from tea_shop import ANY_GROUP, NOW
+
+from knowledge import providers
+from knowledge.egress import BudgetSpent, Leaving, Masked, Purpose, Refused, Usage
+from knowledge.guarded import GuardedEmbeddings
+from knowledge.index import Index
+from knowledge.language import Language
+
+_PHONE = re.compile(r"1[3-9]\d{9}")
+
+
+class Ledger:
+    """A guard that masks mobile numbers, lets so many calls leave, and remembers everything."""
+
+    fingerprint = "phones-1"
+
+    def __init__(self, calls: int = 1_000, refusal: Refused | None = None) -> None:
+        self.calls = calls
+        self.refusal = refusal or BudgetSpent("today's tokens are used up")
+        self.left: list[Leaving] = []
+        self.told: list[Usage] = []
+
+    def mask(self, texts: Sequence[str]) -> Masked:
+        originals: dict[str, str] = {}
+
+        def hide(found: re.Match[str]) -> str:
+            name = f"<PHONE_{len(originals) + 1}>"
+            originals[name] = found[0]
+            return name
+
+        masked = tuple(_PHONE.sub(hide, text) for text in texts)
+        kinds = {"PHONE": len(originals)} if originals else {}
+        return Masked(texts=masked, kinds=kinds, originals=originals)
+
+    def leave(self, leaving: Leaving) -> None:
+        if len(self.left) >= self.calls:
+            raise self.refusal
+        self.left.append(leaving)
+
+    def spent(self, usage: Usage) -> None:
+        self.told.append(usage)
+
+
+def embeds(endpoint: ModelEndpoint, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    """Answers as an embeddings endpoint, with vectors of wording."""
+    local = providers.LocalEmbeddings(Language())
+    data = [
+        {"object": "embedding", "index": place, "embedding": local.vector(text).tolist()}
+        for place, text in enumerate(request["input"])
+    ]
+    usage = {"prompt_tokens": 5, "total_tokens": 5}
+    body = {"object": "list", "data": data, "model": request["model"], "usage": usage}
+    return 200, {}, json.dumps(body).encode()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[ModelEndpoint]:
+    with ModelEndpoint(embeds) as running:
+        yield running
+
+
+def hosted(endpoint: ModelEndpoint, ledger: Ledger, **more: Any) -> GuardedEmbeddings:
+    from langchain_openai import OpenAIEmbeddings
+    from pydantic import SecretStr
+
+    inner = OpenAIEmbeddings(
+        model="near", openai_api_base=endpoint.url, openai_api_key=SecretStr("key"),
+        check_embedding_ctx_length=False, max_retries=0,
+    )  # fmt: skip
+    host = providers.endpoint_of(endpoint.url)
+    return GuardedEmbeddings(inner, name="near", endpoint=host, guard=ledger, **more)
+
+
+def test_texts_leave_masked_each_by_itself(endpoint: ModelEndpoint) -> None:
+    ledger = Ledger()
+    embedding = hosted(endpoint, ledger)
+    both = embedding.embed_documents(["打13912345678", "打15012345678"])
+    assert endpoint.requests[0]["input"] == ["打<PHONE_1>", "打<PHONE_1>"]
+    assert both[0] == both[1] == embedding.embed_query("打13700001111")
+    assert "13700001111" not in json.dumps(endpoint.requests)
+
+
+def test_each_request_is_recorded_before_it_is_made(endpoint: ModelEndpoint) -> None:
+    ledger = Ledger()
+    seen: list[int] = []
+
+    def counting(
+        running: ModelEndpoint, request: dict[str, Any]
+    ) -> tuple[int, dict[str, str], bytes]:
+        seen.append(len(ledger.left))
+        return embeds(running, request)
+
+    endpoint.behaviour = counting
+    texts = [f"茶{number}号 13912345678" for number in range(5)]
+    assert len(hosted(endpoint, ledger, batch=2).embed_documents(texts)) == 5
+    assert seen == [1, 2, 3]
+    assert ledger.left[0] == Leaving(
+        endpoint=providers.endpoint_of(endpoint.url), model="near", purpose=Purpose.EMBEDDING,
+        masked={"PHONE": 2}, characters=2 * len("茶0号 <PHONE_1>"),
+    )  # fmt: skip
+    assert [one.input_tokens for one in ledger.told] == [None, None, None]
+
+
+def test_nothing_is_sent_once_the_guard_refuses(endpoint: ModelEndpoint) -> None:
+    embedding = hosted(endpoint, Ledger(calls=0))
+    with pytest.raises(BudgetSpent):
+        embedding.embed_documents(["武夷山在哪里"])
+    with pytest.raises(BudgetSpent):
+        embedding.embed_query("武夷山在哪里")
+    assert hosted(endpoint, Ledger(calls=0)).embed_documents([]) == []
+    assert endpoint.requests == []
+
+
+def test_a_call_that_was_turned_away_is_counted_as_free(endpoint: ModelEndpoint) -> None:
+    endpoint.behaviour = sends(401, b'{"error": {"message": "no"}}')
+    ledger = Ledger()
+    with pytest.raises(Exception, match="401"):
+        hosted(endpoint, ledger).embed_query("茶")
+    assert [(one.input_tokens, one.output_tokens) for one in ledger.told] == [(0, 0)]
+
+
+def test_switching_masking_makes_another_embedding(endpoint: ModelEndpoint) -> None:
+    first, second, third = Ledger(), Ledger(), Ledger()
+    second.fingerprint = "phones-2"
+    names = [providers.fingerprint(hosted(endpoint, one)) for one in (first, second, third)]
+    assert names[0] == names[2] != names[1]
+    assert "phones-1" in names[0]
+
+
+Learn = Callable[..., int]
+
+
+def test_a_search_goes_on_by_words_when_the_query_may_not_leave(
+    endpoint: ModelEndpoint, database: sa.Engine, learn: Learn, tmp_path: Path
+) -> None:
+    learn("岩茶怎么保存？", "密封避光。")
+    ledger = Ledger()
+    index = Index(tmp_path / "index", hosted(endpoint, ledger), language=Language())
+    with database.begin() as connection:
+        index.refresh(connection)
+    ledger.calls = 0
+    sent = len(endpoint.requests)
+    (found, *_) = index.search("岩茶可以怎么放", ANY_GROUP, NOW)
+    assert (found.text, found.dense) == ("密封避光。", None)
+    assert len(endpoint.requests) == sent
+    index.close()
+
+
+def test_an_index_that_may_not_be_embedded_says_so_and_is_made_later(
+    endpoint: ModelEndpoint, database: sa.Engine, learn: Learn, tmp_path: Path
+) -> None:
+    learn("岩茶怎么保存？", "密封避光。")
+    ledger = Ledger(calls=0)
+    index = Index(tmp_path / "index", hosted(endpoint, ledger), language=Language())
+    with database.begin() as connection, pytest.raises(BudgetSpent, match="used up"):
+        index.refresh(connection)
+    assert endpoint.requests == []
+    ledger.calls = 10
+    with database.begin() as connection:
+        assert index.stale(connection)
+        index.refresh(connection)
+    assert index.size == 1
+    index.close()
