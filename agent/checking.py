@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent import bootstrap, config, schema
-from agent.config import Settings, WechatyAccount
+from agent.config import Access, Settings, WechatyAccount
 from agent.database import Database, redacted
 from agent.errors import ConfigurationError, Finding, ShequnError
 from agent.timekeeping import SystemClock
@@ -27,7 +27,7 @@ def examine(path: Path) -> list[Finding]:
     found += database
     if all(finding.severity == "ok" for finding in database):
         found += _content(settings)
-    found += _model(settings)
+    found += _models(settings)
     found += _channels(settings)
     return found
 
@@ -102,24 +102,35 @@ def _content(settings: Settings) -> list[Finding]:
     return found
 
 
-def _model(settings: Settings) -> list[Finding]:
-    if settings.openai_key is None:
-        return [_ok("model", "no OPENAI_API_KEY: answers are quoted from the sources")]
-    url = settings.openai_base_url
-    if url is None:
-        return [_ok("model", f"{settings.model.name} at its maker's own address")]
-    parts = urlsplit(url)
+def _models(settings: Settings) -> list[Finding]:
+    """Whether the endpoints answer that are asked for answers, hearing, sight and embeddings."""
+    found = []
+    if not settings.models:
+        found.append(_ok("model", "no model: answers are quoted from the sources"))
+    named = [("model", access) for access in settings.models[:1]]
+    named += [(f"model.fallbacks.{n}", access) for n, access in enumerate(settings.models[1:])]
+    others = {
+        "media.hearing": settings.hearing,
+        "media.sight": settings.sight,
+        "knowledge.embeddings": settings.hosted_embedding,
+    }
+    named += [(path, access) for path, access in others.items() if access]
+    return found + [_endpoint(path, access) for path, access in named]
+
+
+def _endpoint(path: str, access: Access) -> Finding:
+    if access.base_url is None:
+        return _ok(path, f"{access.name} at its maker's own address")
+    parts = urlsplit(access.base_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if problem := _unreachable(parts.hostname or "", port):
-        return [
-            Finding(
-                path="model.base_url",
-                message=f"{parts.hostname}:{port} does not answer: {problem}",
-                remedy="start the endpoint or correct OPENAI_BASE_URL; until then questions "
-                "become tickets",
-            )
-        ]
-    return [_ok("model", f"{settings.model.name} at {parts.hostname}:{port}")]
+        return Finding(
+            path=f"{path}.base_url",
+            message=f"{parts.hostname}:{port} does not answer: {problem}",
+            remedy="start the endpoint or correct OPENAI_BASE_URL; until then questions "
+            "become tickets",
+        )
+    return _ok(path, f"{access.name} at {parts.hostname}:{port}")
 
 
 def _channels(settings: Settings) -> list[Finding]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from agent.bootstrap.channels import channel
-from agent.bootstrap.knowledge import open_knowledge
+from agent.bootstrap.knowledge import open_egress, open_knowledge, open_readings
 from agent.bootstrap.opening import (
     open_clock,
     open_database,
@@ -74,7 +74,8 @@ def build(
     turn_due = Signal()
     queued = Signal()
     owner = Owner.here()
-    knowledge = open_knowledge(settings, database, clock, feed)
+    guard = open_egress(settings, database, clock)
+    knowledge = open_knowledge(settings, database, clock, feed, guard)
     promotions = open_promotions(settings, database, directory, clock, queued)
     responder = Responder(
         database=database,
@@ -88,6 +89,7 @@ def build(
         owner=str(owner),
         now=clock.now,
         feed=feed,
+        readings=open_readings(settings, database, clock, guard),
         lease_seconds=LEASE_SECONDS,
     )
     quiet = settings.pacing.quiet

@@ -31,6 +31,7 @@ def channel(settings: Settings, clock: Clock, account: Account) -> Channel:
                 start=account.start,
                 media_folder=settings.storage.data_folder / "media",
                 clock_now=clock.now,
+                voice=settings.hearing is not None,
                 patience=Patience(keepalive_seconds=account.keepalive_seconds),
             )
 

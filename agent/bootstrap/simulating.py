@@ -24,7 +24,7 @@ def simulator(application: Application, kind: str) -> Simulator:
     return Simulator(
         network=network,
         bot_name=bot_name,
-        model=settings.model.name if settings.openai_key else "",
+        model=settings.model_name,
         database=application.database,
         directory=application.directory,
         feed=application.feed,

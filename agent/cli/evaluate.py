@@ -208,8 +208,8 @@ class _Examination:
         from agent.errors import UsageError
         from knowledge import evaluation
 
-        if not (self.settings.openai_key and self.settings.model.name):
-            raise UsageError("no model is configured: set OPENAI_API_KEY")
+        if not self.settings.models:
+            raise UsageError("no model is configured: set OPENAI_API_KEY or model.base_url")
         with _progress("questions", len(labelled)) as progress:
             report = asyncio.run(
                 evaluation.evaluate_with_model(

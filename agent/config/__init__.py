@@ -10,12 +10,12 @@ environment alone: `OPENAI_API_KEY`, `SHEQUN_WECHATY_TOKEN` (or the variable tha
 from __future__ import annotations
 
 from agent.config.loading import load
+from agent.config.models import Budget, ChatModel, Egress, Endpoint, Media, Model, Price
 from agent.config.sections import (
     Account,
     Community,
     Group,
     Knowledge,
-    Model,
     Offers,
     Operators,
     Pace,
@@ -30,19 +30,26 @@ from agent.config.sections import (
     WebAccount,
     WechatyAccount,
 )
-from agent.config.settings import Settings
+from agent.config.settings import Access, Settings
 
 __all__ = [
+    "Access",
     "Account",
+    "Budget",
+    "ChatModel",
     "Community",
+    "Egress",
+    "Endpoint",
     "Group",
     "Knowledge",
+    "Media",
     "Model",
     "Offers",
     "Operators",
     "Pace",
     "Pacing",
     "Policy",
+    "Price",
     "Settings",
     "Storage",
     "Suggestions",

@@ -10,13 +10,14 @@ from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     model_validator,
 )
+
+from agent.config.base import Part
+from agent.config.models import KEY
 
 
 def _known_zone(name: str) -> str:
@@ -47,23 +48,19 @@ ClockTime = Annotated[time, BeforeValidator(_clock_time)]
 Pattern = Annotated[str, AfterValidator(_regex)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
-
-
-class Community(_Part):
+class Community(Part):
     name: str = "Shequn"
     locale: Literal["zh-CN", "ja", "en"] = "zh-CN"
     time_zone: TimeZone = "Asia/Shanghai"
 
 
-class Storage(_Part):
+class Storage(Part):
     data_folder: Path = Path("var")
     database_url: SecretStr | None = None
     chroma_url: str | None = None
 
 
-class Suggestions(_Part):
+class Suggestions(Part):
     """What the page offers a newcomer to click."""
 
     known: tuple[str, ...] = ()
@@ -71,7 +68,7 @@ class Suggestions(_Part):
     chatter: tuple[str, ...] = ()
 
 
-class Web(_Part):
+class Web(Part):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     suggestions: Suggestions = Suggestions()
@@ -83,12 +80,12 @@ class Web(_Part):
         return self
 
 
-class Tls(_Part):
+class Tls(Part):
     enabled: bool = False
     authority: Path | None = None  # a CA file; None: the system's
 
 
-class _Account(_Part):
+class _Account(Part):
     account: str = Field(min_length=1, max_length=64)
     bot_name: str = "小助手"
     aliases: tuple[str, ...] = ()
@@ -125,7 +122,7 @@ class WechatyAccount(_Account):
 Account = Annotated[WebAccount | TerminalAccount | WechatyAccount, Field(discriminator="kind")]
 
 
-class Policy(_Part):
+class Policy(Part):
     """Who may wake the bot in a group, and when it keeps quiet."""
 
     wake: Literal["mention", "question"] = "mention"
@@ -137,7 +134,7 @@ class Policy(_Part):
     holding_reply: bool = True
 
 
-class Group(_Part):
+class Group(Part):
     name: str = Field(min_length=1)
     id: str = ""
     account: str = ""
@@ -149,7 +146,7 @@ class Group(_Part):
     members: tuple[str, ...] = ()  # people of the simulated networks (web, terminal)
 
 
-class Operators(_Part):
+class Operators(Part):
     """Where tickets go. `members`: ids or names; empty: everybody in the group may act."""
 
     group: str = ""
@@ -158,30 +155,32 @@ class Operators(_Part):
     members: tuple[str, ...] = ()
 
 
-class Embeddings(_Part):
-    provider: Literal["local", "openai"] = "local"
+class Embeddings(Part):
+    provider: Literal["local", "openai", "sentence-transformers"] = "local"
     model: str = "text-embedding-3-small"
     base_url: str | None = None
+    key_variable: str = KEY
 
 
-class Knowledge(_Part):
+class WebPages(Part):
+    """Pages named in `*.urls` files. `allowed_hosts` may be on the private network."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    refresh_hours: float = Field(24, gt=0)
+
+
+class Knowledge(Part):
     documents: Path = Path("knowledge/documents")
+    web: WebPages = WebPages()
     embeddings: Embeddings = Embeddings()
     threshold: float | None = Field(None, ge=0, le=1)
+    curated_from: float | None = Field(0.9, ge=0, le=1)
     refresh_seconds: float = Field(2, gt=0)
     synonyms: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    dictionary: tuple[str, ...] = ()
 
 
-class Model(_Part):
-    """The language model; without OPENAI_API_KEY answers are quoted from the sources."""
-
-    name: str = "gpt-4.1-mini"
-    base_url: str | None = None
-    timeout_seconds: float = Field(20, gt=0, le=120)
-    structured_output: Literal["function_calling", "json_schema", "json_mode"] = "function_calling"
-
-
-class Quiet(_Part):
+class Quiet(Part):
     """Seconds to wait for the rest of what a member is typing."""
 
     finished_seconds: float = Field(1, ge=0)
@@ -189,14 +188,14 @@ class Quiet(_Part):
     longest_seconds: float = Field(8, ge=0)
 
 
-class QuietHours(_Part):
+class QuietHours(Part):
     """No offers in these hours of the group's own time."""
 
     start: ClockTime = time(22, 0)
     end: ClockTime = time(8, 0)
 
 
-class Pace(_Part):
+class Pace(Part):
     """How fast one account may send; `seconds_between_groups` has jitter of up to `jitter`."""
 
     seconds_within_group: float = Field(0, ge=0)
@@ -210,7 +209,7 @@ _WECHATY_PACE = Pace(
 )
 
 
-class Pacing(_Part):
+class Pacing(Part):
     quiet: Quiet = Quiet()
     quiet_hours: QuietHours | None = QuietHours()
     web: Pace = Pace()
@@ -220,12 +219,12 @@ class Pacing(_Part):
     reconcile_seconds: float = Field(20, ge=0)
 
 
-class Offers(_Part):
+class Offers(Part):
     folder: Path = Path("schedules/offers")
     horizon_days: int = Field(32, ge=1, le=400)
 
 
-class Texts(_Part):
+class Texts(Part):
     """What members read that no knowledge entry says. `{bot}` becomes the bot's name."""
 
     holding: str = "这个问题我还不确定，已经帮您转给同事了，稍后在群里回复您～"

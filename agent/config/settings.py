@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -13,12 +14,20 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from agent.config.models import (
+    KEY,
+    ChatModel,
+    Egress,
+    Endpoint,
+    Media,
+    Model,
+    StructuredOutput,
+)
 from agent.config.sections import (
     Account,
     Community,
     Group,
     Knowledge,
-    Model,
     Offers,
     Operators,
     Pacing,
@@ -29,6 +38,16 @@ from agent.config.sections import (
     WebAccount,
     WechatyAccount,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """A model that can be asked, with the key from the environment."""
+
+    name: str
+    base_url: str | None
+    key: str | None = field(repr=False)
+    structured_output: StructuredOutput = "auto"
 
 
 class Settings(BaseSettings):
@@ -47,6 +66,8 @@ class Settings(BaseSettings):
     policies: dict[str, Policy] = Field(default_factory=lambda: {"default": Policy()})
     knowledge: Knowledge = Knowledge()
     model: Model = Model()
+    media: Media = Media()
+    egress: Egress = Egress()
     pacing: Pacing = Pacing()
     offers: Offers = Offers()
     texts: Texts = Texts()
@@ -82,12 +103,48 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.storage.data_folder / 'shequn.db'}"
 
     @property
-    def openai_key(self) -> str | None:
-        return os.environ.get("OPENAI_API_KEY") or None
+    def models(self) -> tuple[Access, ...]:
+        """The chat models that can be asked, in order; empty without a key or an endpoint of
+        one's own."""
+        first = ChatModel(**self.model.model_dump(include=set(ChatModel.model_fields)))
+        return tuple(filter(None, map(self._access, (first, *self.model.fallbacks))))
 
     @property
-    def openai_base_url(self) -> str | None:
-        return self.model.base_url or os.environ.get("OPENAI_BASE_URL") or None
+    def model_name(self) -> str:
+        """The model that answers; empty where none does."""
+        return self.models[0].name if self.models else ""
+
+    @property
+    def hearing(self) -> Access | None:
+        """What hears voice messages."""
+        return self._access(self.media.hearing)
+
+    @property
+    def sight(self) -> Access | None:
+        """What sees pictures."""
+        return self._access(self.media.sight)
+
+    @property
+    def hosted_embedding(self) -> Access | None:
+        """The endpoint of the embedding, where that is not on this machine."""
+        wanted = self.knowledge.embeddings
+        if wanted.provider != "openai":
+            return None
+        return self._access(
+            Endpoint(name=wanted.model, base_url=wanted.base_url, key_variable=wanted.key_variable)
+        )
+
+    def _access(self, endpoint: Endpoint) -> Access | None:
+        key = os.environ.get(endpoint.key_variable) or None
+        base_url = endpoint.base_url
+        if base_url is None and endpoint.key_variable == KEY:
+            base_url = self.model.base_url or os.environ.get("OPENAI_BASE_URL") or None
+        if not endpoint.name or not (key or base_url):
+            return None
+        structured: StructuredOutput = "auto"
+        if isinstance(endpoint, ChatModel):
+            structured = endpoint.structured_output
+        return Access(name=endpoint.name, base_url=base_url, key=key, structured_output=structured)
 
     def wechaty_token(self, account: WechatyAccount) -> str:
         return os.environ.get(account.token_variable, "")

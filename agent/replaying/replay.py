@@ -78,8 +78,8 @@ def replay(
 
     Raises `UsageError`, and what a broken configuration raises.
     """
-    if wishes.with_model and settings.openai_key is None:
-        raise UsageError("--with-model: there is no OPENAI_API_KEY, so there is no model to ask")
+    if wishes.with_model and not settings.models:
+        raise UsageError("--with-model: there is no OPENAI_API_KEY and no model.base_url, so there is no model to ask")
     chat = exported.read(path, settings.zone)
     written = list(dict.fromkeys(message.group for message in chat.messages))
     places = scratch.places(settings, written, unnamed=wishes.group or path.stem, only=wishes.group)

@@ -12,11 +12,18 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, event, select
 
 from agent import schema
-from agent.config import Account, Group, Settings
+from agent.config import Access, Account, Endpoint, Group, Settings
 from agent.database import Database
 from agent.errors import UsageError
 
 T = TypeVar("T")
+
+
+class Offline(Settings):
+    """Settings without a key: whatever endpoint they name, nobody can ask it."""
+
+    def _access(self, endpoint: Endpoint) -> Access | None:
+        return None
 
 
 class ScratchDatabase(Database):
@@ -114,7 +121,8 @@ def settings_for(
         "groups": tuple(listed.values()),
         "operators": settings.operators.model_copy(update={"id": ""}),
     }
-    return settings.model_copy(update=changed if with_model else changed | _offline(settings))
+    own = settings if with_model else _offline(settings)
+    return own.model_copy(update=changed)
 
 
 def without_model(settings: Settings) -> Settings:
@@ -122,12 +130,10 @@ def without_model(settings: Settings) -> Settings:
     return settings.model_copy(update={"model": settings.model.model_copy(update={"name": ""})})
 
 
-def _offline(settings: Settings) -> dict[str, Any]:
+def _offline(settings: Settings) -> Settings:
     embeddings = settings.knowledge.embeddings.model_copy(update={"provider": "local"})
-    return {
-        "model": settings.model.model_copy(update={"name": ""}),
-        "knowledge": settings.knowledge.model_copy(update={"embeddings": embeddings}),
-    }
+    knowledge = settings.knowledge.model_copy(update={"embeddings": embeddings})
+    return Offline.model_construct(**dict(settings)).model_copy(update={"knowledge": knowledge})
 
 
 # -- learned entries ----------------------------------------------------------------
