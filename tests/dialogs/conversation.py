@@ -268,9 +268,9 @@ def _content(said: dict[str, str]) -> Content:
         case None:
             return Text(text=said["says"])
         case "voice":
-            return Voice(path="")
+            return Voice(path=said.get("file", ""))
         case "picture":
-            return Image(path="")
+            return Image(path=said.get("file", ""))
         case other:
             return Other(type=other)
 
@@ -344,6 +344,7 @@ def _write_community(folder: Path, transcript: dict[str, Any]) -> None:
             "words_please": "麻烦您打字说一下～",
         },
     }
+    settings |= transcript.get("settings", {})
     (folder / "config.yaml").write_text(
         yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8"
     )
