@@ -42,7 +42,7 @@ class Wishes:
     endpoints are asked, at most about `most_calls` times (a repeated call is counted after it
     was made); later turns are judged as if there were no model. `with_text`: what members wrote
     stands in the output. `patience`: how long a person's answer in the chat counts as one.
-    `prices`: of a model, None if not known. `curated_from`: see `Answerer`; for the estimate.
+    `prices`: of a model; None: those in the configuration.
     """
 
     out: Path | None = None
@@ -54,7 +54,6 @@ class Wishes:
     with_text: bool = True
     patience: timedelta = timedelta(minutes=30)
     prices: Prices | None = None
-    curated_from: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +78,10 @@ def replay(
     Raises `UsageError`, and what a broken configuration raises.
     """
     if wishes.with_model and not settings.models:
-        raise UsageError("--with-model: there is no OPENAI_API_KEY and no model.base_url, so there is no model to ask")
+        raise UsageError(
+            "--with-model: there is no OPENAI_API_KEY and no model.base_url, so there is no model "
+            "to ask"
+        )
     chat = exported.read(path, settings.zone)
     written = list(dict.fromkeys(message.group for message in chat.messages))
     places = scratch.places(settings, written, unnamed=wishes.group or path.stem, only=wishes.group)
@@ -137,7 +139,8 @@ class _Run:
             for each in self._applications:
                 each.knowledge.close()
             database.close()
-        summary = tally.to_json(self.wishes.prices) | {
+        prices = self.wishes.prices or _prices(self.owners)
+        summary = tally.to_json(prices) | {
             "file": path.name,
             "lines": self.chat.lines,
             "broken": self.chat.broken,
@@ -150,7 +153,7 @@ class _Run:
             report_file,
             tally,
             summary,
-            prices=self.wishes.prices,
+            prices=prices,
             with_text=self.wishes.with_text,
             community=self.settings.community.name,
         )
@@ -232,7 +235,7 @@ class _Run:
             patience=self.wishes.patience,
             most_calls=self.wishes.most_calls if self.wishes.with_model else None,
             modelless=modelless,
-            curated_from=self.wishes.curated_from,
+            curated_from=self.owners.knowledge.curated_from,
         )
 
     # -- telling --------------------------------------------------------------------
@@ -265,6 +268,19 @@ class _Run:
             "Offers were left out. A ticket counts as closed once a person answered its asker in "
             "the chat; others stay open to the end."
         )
+
+
+def _prices(settings: Settings) -> Prices | None:
+    """Those of the model that is configured; None where the owner named none."""
+    budget = settings.egress.budget
+    price = budget.prices.get(settings.model_name or settings.model.name)
+    if price is None:
+        return None
+    return Prices(
+        input_per_million=float(price.input),
+        output_per_million=float(price.output),
+        currency=budget.currency,
+    )
 
 
 __all__ = ["Prices", "Progress", "Replayed", "Wishes", "replay"]

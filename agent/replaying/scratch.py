@@ -20,9 +20,25 @@ T = TypeVar("T")
 
 
 class Offline(Settings):
-    """Settings without a key: whatever endpoint they name, nobody can ask it."""
+    """Settings in which no endpoint can be asked, whatever they name."""
 
     def _access(self, endpoint: Endpoint) -> Access | None:
+        return None
+
+
+class Unwritten(Settings):
+    """Settings in which no model is asked; an embedding still is."""
+
+    @property
+    def models(self) -> tuple[Access, ...]:
+        return ()
+
+    @property
+    def hearing(self) -> Access | None:
+        return None
+
+    @property
+    def sight(self) -> Access | None:
         return None
 
 
@@ -126,8 +142,8 @@ def settings_for(
 
 
 def without_model(settings: Settings) -> Settings:
-    """The same settings, but nobody asks the model."""
-    return settings.model_copy(update={"model": settings.model.model_copy(update={"name": ""})})
+    """The same settings, but nobody asks a model."""
+    return Unwritten.model_construct(**dict(settings))
 
 
 def _offline(settings: Settings) -> Settings:

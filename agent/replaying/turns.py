@@ -13,6 +13,10 @@ from agent.messages import plain
 
 Json = dict[str, Any]
 
+# Below this an entry has nothing to do with the question; which ones come up there, at equal
+# scores, is chance.
+_NEAR = 0.05
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
@@ -68,13 +72,13 @@ class ReplayedTurn:
 
     @property
     def entries(self) -> list[Json]:
-        """The entries that the answer cites, or else those that came nearest."""
+        """The entries that the answer cites, or else those that came near."""
         passages: list[Json] = self.details.get("passages") or []
         cited = self.details.get("cited")
         return [
             {"source": p["source"], "entry": p["question"] or p["title"], "score": p["score"]}
             for p in passages
-            if cited is None or p["entry"] in cited
+            if (p["entry"] in cited if cited is not None else p["score"] >= _NEAR)
         ]
 
     @property
