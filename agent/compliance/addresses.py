@@ -18,12 +18,12 @@ _ESTATE = r"(?:小区|花园|家园|公寓|新村|宿舍|大厦|广场|写字楼
 
 # Where the exact part of an address begins.
 _DOOR = re.compile(
-    rf"(?:大道|胡同|[路街巷弄])(?:[东南西北中]?[一二三四五六七八九十]?[路街段])?\s?{_NUMBER}(?:-\d{{1,4}})?\s?[号號弄]"
+    rf"(?:大道|胡同|(?<![铁公])路|[街巷弄])(?:[东南西北中]?[一二三四五六七八九十]?[路街段])?\s?{_NUMBER}(?:-\d{{1,4}})?\s?[号號弄]"
     rf"|{_ESTATE}\s?[A-Za-z]?{_NUMBER}\s?(?:号楼|号|栋|幢|座|单元|室|#)"
     rf"|\d{{1,4}}\s?(?:号楼|栋|幢|座|弄|单元)\s?(?:\d{{1,3}}\s?(?:单元|楼|层|号)\s?)?\d{{1,5}}\s?(?:室|号|单元|房|户)?(?!\d|[.]\d|[元块件个分天]|门\d)"
     rf"|\d{{1,4}}号\d{{1,4}}(?:室|单元|楼|栋)"
     r"|(?:镇|乡|街道|县|区)(?:(?![的哪那这几个有是都能])[一-龥]){1,8}[村屯庄](?:\d{1,4}[号组]|[一二三四五六七八九十]{1,3}[组队]|(?![一-龥]))"
-    r"|[省市区县镇路街](?:(?![的哪那这几个有是都能])[一-龥]){2,10}(?:小区|花园|家园|公寓|新村|宿舍|花苑)"
+    r"|[省市区县镇路街](?:(?![的哪那这几个有是都能它他])[一-龥]){2,10}(?:小区|花园|家园|公寓|新村|宿舍|花苑)"
     r"(?:[A-Za-z]?\d{1,4}(?:栋|幢|号|座))?"
 )
 _NO_VERB = "(?![的寄送发能可会吗呢和邮电手])"
@@ -53,7 +53,7 @@ _PREFECTURE = r"(?:東京都|北海道|(?:京都|大阪)府|[一-龥]{2,3}県)"
 _KANA = r"[一-龥々ぁ-んァ-ヶー]"
 _JAPANESE = re.compile(
     rf"(?:{_PREFECTURE}\s?{_KANA}{{1,16}}?\s?(?:\d|[一二三四五六七八九十]{{1,3}}(?=丁目))"
-    rf"|[一-龥ァ-ヶー]{{1,8}}[市区町村郡](?:(?![にへでをはがもと]){_KANA}{_KANA}{{0,11}}?)?\s?(?=\d{{1,4}}[-ー]\d|{_NUMBER}丁目)"
+    rf"|(?:(?![在到是于寄送])[一-龥ァ-ヶー]){{1,8}}[市区町村郡](?:(?![にへでをはがもと]){_KANA}{_KANA}{{0,11}}?)?\s?(?=\d{{1,4}}[-ー]\d{{1,4}}[-ー]\d|(?<=町)\d{{1,4}}[-ー]\d|(?<=町\s)\d{{1,4}}[-ー]\d|{_NUMBER}丁目)"
     r"|[一-龥々ァ-ヶー]{2,8}(?=\d{1,2}丁目\s?\d))"
 )  # fmt: skip
 _CHOME = re.compile(
@@ -77,6 +77,7 @@ _ENGLISH = re.compile(
     r"(?:,?\s(?:Apt|Unit|Suite|Flat|Room)\.?\s?#?[A-Za-z0-9]{1,6})?",
     re.ASCII,
 )
+_EXACT = re.compile(r"丁目|番|[-ー]")
 _PLACE = re.compile(r"[省市区县镇乡村路街弄号栋室都道府県町丁目]")
 
 
@@ -91,18 +92,22 @@ def found(view: str) -> Iterator[Span]:
             start = match.start() if match.start() < done else _beginning(view, match.start())
             done = _end(view, match.end())
             yield Span(start, done, "ADDRESS")
+    done = 0
     for match in _BUILT.finditer(view):
+        if match.start() < done:
+            continue
         start = _beginning(view, match.start())
         before = view[start : match.start()]
         road = _ROAD if match["floor"] else _PART
         if road.search(before) or (not match["floor"] and len(before) >= 4):
-            yield Span(start, _end(view, match.end()), "ADDRESS")
+            done = _end(view, match.end())
+            yield Span(start, done, "ADDRESS")
     for match in _ENGLISH.finditer(view):
         yield Span(match.start(), match.end(), "ADDRESS")
     if "丁目" in view or "番" in view or "-" in view or "ー" in view:
         for match in _JAPANESE.finditer(view):
             exact = _CHOME.match(view, match.end() - (1 if view[match.end() - 1].isdigit() else 0))
-            if exact and (exact[0] and re.search(r"丁目|番|[-ー]", exact[0])):
+            if exact and _EXACT.search(exact[0]):
                 yield Span(match.start(), exact.end(), "ADDRESS")
     for match in _TOLD.finditer(view):
         if _PLACE.search(match["it"]):
@@ -124,6 +129,8 @@ def _beginning(view: str, door: int) -> int:
         elif not _WITHIN.match(char):
             break
         place -= 1
+    lies = view.rfind("位于", place, door)
+    place = lies + 2 if lies >= 0 else place
     aside = _ASIDE.match(view, place, door)
     return aside.end() if aside else place
 

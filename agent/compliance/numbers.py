@@ -48,6 +48,8 @@ _LABELLED = re.compile(
     re.I | re.ASCII,
 )
 _DATE = re.compile(r"(?:19|20)\d\d[-.]?(?:0[1-9]|1[0-2])[-.]?(?:0[1-9]|[12]\d|3[01])$", re.ASCII)
+_MIXED = re.compile(r"[- \n]")
+_FOURS = re.compile(r"\d{4}[ -]\d{4}[ -]\d{4}", re.ASCII)
 _HUNDREDS = {(3, 3, 4), (3, 4, 3), (4, 3, 3), (3, 7), (4, 6)}
 # After so many doubtful numbers in one text the rest are taken for phones unexamined.
 _EXAMINED = 200
@@ -151,6 +153,8 @@ def _is_phone(digits: str, *, international: bool) -> bool:
 
 
 def _alone(view: str, group: _Group, doubts: _Doubts) -> Span | None:
+    if _is_decimal(view, group.start):
+        return None
     digits, length = group.digits, len(group.digits)
     plus = view[max(0, group.start - 1) : group.start] == "+"
 
@@ -203,7 +207,7 @@ def _kind(view: str, groups: Sequence[_Group], digits: str, doubts: _Doubts) -> 
     shape = tuple(len(group.digits) for group in groups)
     start, end = groups[0].start, groups[-1].end
     said = view[start:end]
-    if "." in said and ("-" in said or " " in said):
+    if _is_decimal(view, start) or ("." in said and (len(groups) < 3 or _MIXED.search(said))):
         return None
     spelled_out = max(shape) <= 2
     if (_is_mobile(digits) and (len(groups) <= 5 or spelled_out) and not said.startswith("1 ")) or (
@@ -212,7 +216,8 @@ def _kind(view: str, groups: Sequence[_Group], digits: str, doubts: _Doubts) -> 
         return "PHONE"
     if shape in _HUNDREDS and digits[:3] in ("400", "800") and len(digits) == 10:
         return "PHONE"
-    national = digits[0] == "0" and 9 <= len(digits) <= 14 and (shape[0] > 1 or spelled_out)
+    grouped = shape[0] > 1 or (spelled_out and "\n" not in said)
+    national = digits[0] == "0" and 9 <= len(digits) <= 14 and grouped
     if national and doubts.is_phone(digits, international=False):
         return "PHONE"
     if view[max(0, start - 1) : start] == "+" and doubts.is_phone(digits, international=True):
@@ -224,7 +229,7 @@ def _kind(view: str, groups: Sequence[_Group], digits: str, doubts: _Doubts) -> 
     fours = set(shape[:-1]) == {4} and shape[-1] <= 4
     if fours and len(digits) >= 16 and digits[0] in "34569" and is_bank_card(digits):
         return "BANK_CARD"
-    if shape == (4, 4, 4) and is_my_number(digits):
+    if _FOURS.fullmatch(said) and is_my_number(digits):
         return "MY_NUMBER"
     return None
 
@@ -244,6 +249,11 @@ def _widened(view: str, span: Span) -> Span:
 def _extended(view: str, end: int) -> int:
     extension = _EXTENSION.match(view, end)
     return extension.end() if extension else end
+
+
+def _is_decimal(view: str, start: int) -> bool:
+    """Whether the digits at `start` are the places behind a decimal point."""
+    return start > 1 and view[start - 1] == "." and view[start - 2].isdigit()
 
 
 def _is_mobile(digits: str) -> bool:

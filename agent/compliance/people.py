@@ -11,11 +11,11 @@ _IS = r"(?:号码?|账号|帐号|ID|id|Id|名|群号?|是|为|は|叫|搜|加|[�
 _TOKEN = r"[A-Za-z0-9_\-]"
 
 _MAIL = re.compile(
-    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}\s?(?:@|\(at\)|\[at\])\s?"
-    r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,5}"
+    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9][A-Za-z0-9._%+-]{0,63} ?(?:@|\(at\)|\[at\]) ?"
+    r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,4}\.[A-Za-z]{2,24}(?![A-Za-z0-9])"
 )
 _WECHAT = re.compile(
-    r"(?:微信号?|薇信|威信|維信|(?<![A-Za-z])(?:wechat|weixin|[vV]信|vx|wx|VX|WX|Vx|Wx|WeChat|Wechat)"
+    r"(?:微信号?|薇信|威信|維信|(?<![A-Za-z])(?:(?:wechat|weixin|WeChat|Wechat)(?![A-Za-z_-])|[vV]信|vx|wx|VX|WX|Vx|Wx)"
     r"|[加+][vV微薇](?![A-Za-z]{4})|(?<![A-Za-z])[vV](?=[是:])|(?<=[我下])[vV](?=\s)|薇(?=[^一-龥]))"
     rf"(?P<gap>{_IS})(?P<it>(?!wxid_)[A-Za-z]{_TOKEN}{{5,29}}|[1-9]\d{{4,9}})(?!{_TOKEN})"
 )
@@ -30,8 +30,8 @@ _LINE = re.compile(
     r"(?P<it>@?[A-Za-z0-9][A-Za-z0-9._\-]{3,19})"
 )
 _ACCOUNT = re.compile(
-    r"(?:小红书|抖音|快手|微博|支付宝|淘宝|旺旺|京东|闲鱼|instagram|telegram|INS|ins)(?:账号|帐号|号|ID|id|名)?"
-    r"\s?(?:是|:|\s)\s?(?P<it>@?[A-Za-z0-9][A-Za-z0-9._\-]{4,29})"
+    r"(?:小红书|抖音|快手|微博|支付宝|淘宝|旺旺|京东|闲鱼|(?<![A-Za-z])(?i:instagram|telegram|ins)(?![A-Za-z]))(?:账号|帐号|号|ID|id|名)?"
+    r"\s?(?:是|:|\s)\s?(?P<it>@?(?=[A-Za-z._\-]{0,28}[\d_])[A-Za-z0-9][A-Za-z0-9._\-]{4,29})"
 )
 _ORDER = re.compile(
     r"(?:订单|訂單|单号|運單|运单|快递|物流|退货单|中通|圆通|申通|韵达|顺丰|极兔|邮政|德邦|百世|菜鸟|ヤマト|佐川|ゆうパック|追跡番号|注文番号|伝票番号|お問い合わせ番号|受注番号"
@@ -90,11 +90,11 @@ _NO_NAME = re.compile(
     "方便|方式|方法|高兴|高级|高价|金额|马上|安排|余额|时间|成功|成都|通知|管理|万一|全部|应该|白色|黄色|黄金|"
     "单号|水果|路上|平时|何时|何处|常用|温和|相关|易碎|易过|项目|关于|于是|任何|任务|向我|左右|程序|简单|经常|"
     "石头|江苏|江西|江浙|夏天|夏季|金色|万元|温度|常见|白天|高清|高端|施工|毛巾|牛奶|雷同|管用|费用|武汉|"
-    "谢谢|谢啦|谢了|常客|黄皮|白皮|白领|金卡|白卡|白金|金牌|黑卡|干皮|唐山|石家|何必|何况|许多|白送|季度|严重|康复|侯选|齐全|钟头|田里|林业|向左|向右|龙虾|梅雨"
+    "苏州|常州|温州|江阴|汤圆|谢谢|谢啦|谢了|常客|黄皮|白皮|白领|金卡|白卡|白金|金牌|黑卡|干皮|唐山|石家|何必|何况|许多|白送|季度|严重|康复|侯选|齐全|钟头|田里|林业|向左|向右|龙虾|梅雨"
 )
 # After a given name: words that cannot belong to it.
 _GIVEN = (
-    "(?:(?!先生|女士|小姐|太太|[的是在想要问有买收和跟住电手说了吗呢吧呀啊就不我你他她这那请帮给把被让对])"
+    "(?:(?!先生|女士|小姐|太太|[的是在想要问有买收和跟住电手说了吗呢吧呀啊就不我你他她这那请帮给把被让对店号])"
     "[一-龥])"
 )
 _INTRODUCED = re.compile(
@@ -108,7 +108,7 @@ _FIELD = re.compile(
     r"(?=[\s,，。;；、.!！?？(（)）\d<です]|$)"
 )
 _TITLED = re.compile(
-    r"(?P<before>^|[^一-龥]|[是给找叫和跟与问请让帮的])?"
+    r"(?P<before>[^\n])?"
     rf"(?P<it>{_SURNAME}[一-龥]{{0,2}}?)(?P<title>先生|女士|小姐|太太|阿姨|老师|经理)"
 )
 _SHORT_TITLE = {"老师", "经理", "阿姨"}
@@ -121,11 +121,11 @@ _BESIDE = re.compile(r"[\s,，、;；:：/。]{0,3}")
 _ENGLISH = re.compile(
     r"(?:(?i:my name is|ship to|name is|i am called|this is)\s"
     r"|(?:I'm|I am)\s(?=[A-Z][a-z]{1,15}\s[A-Z])"
-    r"|(?:Mr|Mrs|Ms|Miss|Dr)\.?\s|(?i:recipient|consignee|receiver|name)\s?:\s?)"
+    r"|(?<![A-Za-z])(?:Mr|Mrs|Ms|Miss|Dr)\.?\s|(?i:recipient|consignee|receiver|full name)\s?:\s?)"
     r"(?P<it>[A-Z][a-z]{1,15}(?:\s[A-Z][a-z]{1,15}){0,2})"
 )
 _JAPANESE = re.compile(
-    r"(?P<it>[一-龥々]{1,5}(?:\s[一-龥々]{1,4})?|[ァ-ヶー]{2,10}|(?<![ぁ-ん])[ぁ-ん]{2,4})(?P<title>様|さま|さん|氏|くん|ちゃん|殿)(?!(?!宛|方|分|名義)[一-龥])"
+    r"(?P<it>[一-龥々]{1,5}(?:\s[一-龥々]{1,4})?|[ァ-ヶー]{2,10}|(?<![ぁ-ん])[ぁ-ん]{2,4})(?P<title>様|さま|さん|くん|ちゃん)(?!(?!宛|方|分|名義)[一-龥])"
 )
 _JAPANESE_SELF = re.compile(
     r"(?:私は|名前は|わたしは|氏名は)\s?(?P<it>[一-龥々]{2,5}(?:\s[一-龥々]{1,4})?|[ァ-ヶー]{2,10})(?=です|と申し|と言い|といい)"
@@ -186,7 +186,8 @@ def names(view: str) -> Iterator[Span]:
             yield Span(*match.span("it"), "NAME")
     for match in _TITLED.finditer(view):
         told = match["it"]
-        if not _NO_NAME.match(told + match["title"]):
+        thanks = told == "谢" and match["before"] in ("感", "多", "谢")
+        if not thanks and not _NO_NAME.match(told + match["title"]):
             yield Span(*match.span("it"), "NAME")
     for match in _CALLED.finditer(view):
         if not _NO_NAME.match(match["it"]):
