@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from knowledge.calibration import Taught
 
 __all__ = [
-    "Labelled", "Outcome", "Point", "Proposal", "Report", "Taught", "Verdict", "evaluate",
+    "Labelled", "Outcome", "Point", "Proposal", "Report", "Verdict", "evaluate",
     "evaluate_with_model", "learned", "read_labelled", "upper_bound",
 ]  # fmt: skip
 
@@ -120,6 +120,10 @@ class Point:
     right: int
     wrong: int
     rightly_refused: int
+
+    def admits_as(self, other: Point) -> bool:
+        """Whether it answers the same questions as a threshold beside it."""
+        return (self.right, self.wrong) == (other.right, other.wrong)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,6 +279,9 @@ class Report:
         curve = self.curve()
         limit = max(curve[-1].wrong, allowed)
         place = next(n for n, point in enumerate(curve) if point.wrong <= limit)
+        # Below the least sure of the admitted questions nothing is known.
+        while place + 1 < len(curve) and curve[place + 1].admits_as(curve[place]):
+            place += 1
         best = curve[place]
         below = curve[place - 1].threshold if place else 0.0
         bound = upper_bound(best.wrong, asked)

@@ -252,7 +252,7 @@ def _names(question: str | None, heading: str, text: str) -> set[str]:
 
 @lru_cache(maxsize=50_000)
 def _plain(text: str) -> str:
-    return plain(text)
+    return plain(text).rstrip("?!.。 ")
 
 
 def _compact(text: str) -> str:
