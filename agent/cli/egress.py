@@ -135,9 +135,9 @@ def try_(
 
 def _guard(settings: Settings, database: Database) -> Egress:
     from agent import bootstrap
-    from agent.compliance.egress import Egress
+    from agent.bootstrap.knowledge import open_egress
 
-    return Egress(database, now=bootstrap.open_clock(settings).now, zone=settings.zone)
+    return open_egress(settings, database, bootstrap.open_clock(settings))
 
 
 def _print_summary(left: list[Any], cost: list[dict[str, Any]]) -> None:

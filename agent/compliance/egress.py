@@ -288,7 +288,9 @@ class Egress:
 
     def _refuse_unpriced(self, model: str) -> None:
         if self._budget.money_per_day is not None and model not in self._budget.prices:
-            raise Refused(f"money_per_day is set and {model} has no price: add it to model.prices")
+            raise Refused(
+                f"{model} has no price, and the day a money limit: add it to egress.budget.prices"
+            )
 
     def _day(self, moment: datetime) -> date:
         return moment.astimezone(self._zone).date()

@@ -33,6 +33,16 @@ QUESTION = Leaving(
 )  # fmt: skip
 
 
+CONFIG = """
+storage: {data_folder: var}
+channels: [{kind: web, account: demo}]
+egress:
+  names: [阿璃]
+  public: [400-123-4567]
+  budget: {tokens_per_day: 1000, prices: {wise: {input: 2, output: 8}}}
+"""
+
+
 def opened(database: Database, clock: ManualClock | None = None, **more: Any) -> Egress:
     clock = clock or ManualClock(NOON)
     return Egress(database, now=clock.now, zone=SHANGHAI, **more)
@@ -302,9 +312,7 @@ def types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
     """Types a command in a community's folder; what it wrote."""
     monkeypatch.delenv("SHEQUN_DATABASE_URL", raising=False)
     monkeypatch.setattr("agent.logs.set_up", lambda level: None)
-    (tmp_path / "config.yaml").write_text(
-        "storage: {data_folder: var}\nchannels: [{kind: web, account: demo}]\n", encoding="utf-8"
-    )
+    (tmp_path / "config.yaml").write_text(CONFIG, encoding="utf-8")
 
     def run(*arguments: str) -> str:
         done = CliRunner().invoke(
@@ -375,6 +383,12 @@ def test_the_owner_sees_what_left_and_what_it_cost_by_day(used: Typed) -> None:
         ("2026-06-18", "near", 7, 7),
         ("2026-06-18", "wise", 120, 0),
     ]
+    assert [one["money"] and float(one["money"]) for one in told["cost"]] == [
+        0.00036,
+        None,
+        0.00036,
+    ]
+    assert told["today"]["tokens_limit"] == 1_000
     assert "embedding" in used("summary")
 
 
@@ -383,5 +397,6 @@ def test_the_owner_tries_what_would_be_masked_and_nothing_is_sent(used: Typed) -
     assert shown["text"] == "我是<NAME_1>，电话<PHONE_1>"
     assert shown["masked"] == {"<NAME_1>": "张伟", "<PHONE_1>": "13912345678"}
     assert "<PHONE_1>" in used("try", "电话13912345678")
+    assert "<NAME_1>让我打400 123 4567" in used("try", "阿璃让我打400 123 4567")
     assert "nothing" in used("try", "30ml多少钱")
     assert len(json.loads(used("list", "--json"))) == 3
