@@ -46,7 +46,7 @@ _DIMENSION = 4096
 # Beyond this the built-in scale is sure, and a correction should not have to climb back.
 _MOST_SURE = 6.0
 # Precisions of the prior: by how much signs, wording and the built-in estimate may be corrected.
-_SIGNS_HELD, _WORDING_HELD, _ESTIMATE_HELD, _BIAS_HELD = 20.0, 1.0, 20.0, 2.0
+_SIGNS_HELD, _WORDING_HELD, _ESTIMATE_HELD, _BIAS_HELD = 10.0, 0.2, 20.0, 2.0
 _ROUNDS = 25
 
 
@@ -80,9 +80,7 @@ class Taught:
     def confidence(self, query: str, signs: ranking.Signs) -> float:
         """The corrected estimate (0..1) that the best passage answers `query`."""
         total = self.bias + self.estimate * _log_odds(signs.confidence)
-        total += sum(
-            weight * value for weight, value in zip(self.signs, _scaled(signs), strict=True)
-        )
+        total += sum(weight * value for weight, value in zip(self.signs, signs.values, strict=True))
         if self._worded:
             places, values = _sequences(query)
             total += float(self.wording[places] @ values)
@@ -209,7 +207,7 @@ def _learned(cases: Sequence[_Case]) -> Taught:
     rows = np.zeros((len(shown), width + _DIMENSION), dtype=np.float64)
     for row, (question, signs, _) in zip(rows, shown, strict=True):
         row[0], row[1] = 1.0, _log_odds(signs.confidence)
-        row[2:width] = _scaled(signs)
+        row[2:width] = signs.values
         places, values = _sequences(question)
         np.add.at(row, width + places, values)
     right = np.array([right for _, _, right in shown], dtype=np.float64)
@@ -256,10 +254,6 @@ def _sequences(query: str) -> tuple[np.ndarray, np.ndarray]:
     places = np.array([code % _DIMENSION for code in codes], dtype=np.intp)
     signs = np.array([1.0 if code & 0x8000_0000 else -1.0 for code in codes])
     return places, signs / np.sqrt(max(len(codes), 1))
-
-
-def _scaled(signs: ranking.Signs) -> list[float]:
-    return list(signs.values)
 
 
 def _log_odds(chance: float, limit: float = _MOST_SURE) -> float:

@@ -27,7 +27,7 @@ from knowledge.language import Language
 from knowledge.lexical import Lexicon
 from knowledge.retrieval import Found, Passage, Retrieval
 from knowledge.slot import Mark, Slot
-from knowledge.vectors import Vectors, from_chroma
+from knowledge.vectors import Vectors, from_chroma, typical
 
 if TYPE_CHECKING:
     from knowledge.calibration import Taught
@@ -171,6 +171,7 @@ class Index:
             else:
                 stores = current
             live = [entry for entry in pending.entries if entry.live]
+            cosines = self._cosines(pending, slot.mark)
             gone = [] if pending.rebuild else [e.id for e in pending.entries if not e.live]
             try:
                 self._write(stores, live, gone, replay=not pending.rebuild, progress=progress)
@@ -183,15 +184,26 @@ class Index:
                 Mark(
                     generation=stores.folder.name, embedding=self._embedding,
                     catalog=pending.catalog, revision=pending.revision, size=stores.words.size,
+                    cosines=cosines,
                 )
             )  # fmt: skip
-            self._stores, self._spoilt = stores, ""
+            self._use(stores, cosines)
             if current is not None and current is not stores:
                 current.vectors.close()
             return Refreshed(
                 added=len(live), removed=len(gone), revision=pending.revision,
                 rebuilt=pending.rebuild,
             )  # fmt: skip
+
+    def _cosines(self, pending: Pending, mark: Mark | None) -> Sequence[float] | None:
+        """A hosted embedding's scale; measured with the first entries that are enough."""
+        if self._only_wording or (mark and mark.cosines and not pending.rebuild):
+            return mark.cosines if mark else None
+        return typical(self.embeddings, [entry for entry in pending.entries if entry.live])
+
+    def _use(self, stores: _Stores, cosines: Sequence[float] | None) -> None:
+        self._stores, self._spoilt = stores, ""
+        self._scale = ranking.LOCAL.measured(*cosines) if cosines else ranking.LOCAL
 
     def _write(
         self,
@@ -220,8 +232,8 @@ class Index:
                         entry_id=entry.id, kind=entry.kind, source=entry.source, title=entry.title,
                         heading=entry.heading, question=entry.question, text=entry.text,
                         tags=entry.tags, marks=entry.scope.marks,
-                        changed=_micros(entry.changed_at),
-                        validity=(_instant(entry.valid_from), _instant(entry.valid_to)),
+                        changed=_micros(entry.changed_at) or 0,
+                        validity=(_micros(entry.valid_from), _micros(entry.valid_to)),
                     )  # fmt: skip
                 done += len(batch)
                 if progress:
@@ -237,7 +249,7 @@ class Index:
             try:
                 stores = self._open(self._slot.folder / mark.generation, mark.catalog)
                 stores.vectors.probe()
-                # More vectors are left by a killed process and are written over; fewer are a loss.
+                # More are left by a killed process and are written over; fewer are a loss.
                 if stores.words.size != mark.size or stores.vectors.count() < mark.size:
                     raise ValueError(f"{mark.size} entries were written and are not all there")
             except Exception as error:  # noqa: BLE001
@@ -245,7 +257,7 @@ class Index:
                 log.warning("the index does not open (%s); building it again", error)
                 self._spoilt = "damaged"
             else:
-                self._stores = stores
+                self._use(stores, mark.cosines)
             self._slot.opening.unlink(missing_ok=True)
         return self._slot
 
@@ -333,9 +345,5 @@ def _batches(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
     return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
 
 
-def _instant(moment: datetime | None) -> int | None:
-    return None if moment is None else _micros(moment)
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)

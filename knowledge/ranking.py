@@ -9,8 +9,9 @@ question that merely shares a product name from one that asks the same.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, log, log1p
 from typing import TYPE_CHECKING
 
@@ -151,8 +152,8 @@ class Calibration:
     """Evidence -> estimate, one logistic for FAQ entries and one for passages.
 
     An FAQ entry answers when it asks the same thing, a passage when enough of what was asked is
-    found in it. Each embedding has its own calibration: what a cosine of 0.5 means differs from
-    model to model. `dense` weighs the cosine's distance from `dense_middle`.
+    found in it. What a cosine of 0.5 means differs from model to model: `dense` weighs it in units
+    of `dense_span` above or below `dense_middle`, which `measured` takes from the corpus itself.
     """
 
     faq_bias: float
@@ -169,6 +170,15 @@ class Calibration:
     passage_found_whole: float
     dense: float = 0.0
     dense_middle: float = 0.5
+    dense_span: float = 1.0
+
+    def measured(self, strangers: float, relatives: float) -> Calibration:
+        """The same scale for an embedding whose cosine is `strangers` between entries that have
+        nothing to do with each other, and `relatives` between the two halves of one entry."""
+        span = relatives - strangers
+        if span < _LEAST_SPAN:
+            return self
+        return replace(self, dense=_MEANING, dense_middle=strangers + _NEAR * span, dense_span=span)
 
     def confidence(self, kind: str, found: Evidence) -> float:
         """The estimate (0..1) that an entry of this kind answers the question."""
@@ -193,13 +203,18 @@ class Calibration:
                 + self.passage_found_whole * found.told * min(amount, _PLENTY)
             )
         if found.dense is not None:
-            total += self.dense * (found.dense - self.dense_middle)
+            above = (found.dense - self.dense_middle) / self.dense_span
+            total += self.dense * max(-_FARTHEST, min(_CLOSEST, above))
         return 1.0 / (1.0 + exp(-total))
 
 
 # Asking more than this many rare terms makes nothing surer; nor does finding more than this.
 _SUBSTANTIAL = 6.0
 _SOME, _PLENTY = 0.9, 1.35
+# Log odds for as much nearness of meaning as lies between strangers and relatives; where between
+# them it says neither yes nor no; how far it may speak for and against; a span too small to tell.
+# Careful guesses until labels speak: meaning near is not yet an answer.
+_MEANING, _NEAR, _CLOSEST, _FARTHEST, _LEAST_SPAN = 3.0, 0.75, 0.6, 0.8, 0.02
 # Ridge logistic regressions: the FAQ part on questions to five communities (skincare, an inn,
 # earphones, a gym, a language school) of which half have no answer, the passage part on
 # encyclopedia questions and on group chatter about software. The local embedding sees the same
@@ -250,8 +265,8 @@ def told_apart(best: Evidence, rival: Evidence) -> float:
 
 # What a question as a whole shows, in the order that learned calibrations weigh it.
 SIGNS = (
-    "told", "asked", "reverse", "unknown", "substance", "found", "lead", "agreement", "length",
-    "latin", "faq", "rivals",
+    "asked", "told", "close", "reverse", "unknown", "substance", "found", "lead", "agreement",
+    "length", "latin", "curated", "rivals",
 )  # fmt: skip
 
 
@@ -267,23 +282,25 @@ class Signs:
 def signs(
     text: str,
     question: Weighed,
-    ranked: Sequence[tuple[float, Evidence]],
+    ranked: Sequence[tuple[float, str, Evidence]],
     confidence: float,
     words: Lexicon,
 ) -> Signs:
-    """What `ranked`, best first, shows about a plain question."""
+    """What `ranked`, best first (score, kind and evidence of each), shows about a plain question:
+    the best entry's evidence, how far the words' favourite leads the next one, the cosine, the
+    length, known Latin words, whether the best is an FAQ entry, and how many come near it."""
     if not ranked:
         return Signs(confidence, (0.0,) * len(SIGNS))
-    best = ranked[0][1]
-    scores = sorted((each.lexical for _, each in ranked), reverse=True)
-    lead = (scores[0] - scores[1]) / (scores[0] + 0.1) if len(scores) > 1 else 1.0
-    latin = sum(1 for term in question.latin if words.frequency(term))
+    top, kind, best = ranked[0]
+    first, second = heapq.nlargest(2, [0.0, 0.0, *(each.lexical for _, _, each in ranked)])
+    known = sum(1 for term in question.latin if words.frequency(term))
+    substance = log(min(max(best.substance, 0.05), _SUBSTANTIAL))
     return Signs(
         confidence,
         (
-            best.told, best.asked, best.reverse, best.unknown,
-            log(min(max(best.substance, 0.05), _SUBSTANTIAL)), log1p(scores[0]), lead,
-            best.dense or 0.0, log1p(len(text)), log1p(latin), float(best.asked > 0),
-            sum(1.0 for score, _ in ranked[1:] if score > 0.5 * ranked[0][0]),
+            best.asked, best.told, best.close, best.reverse, best.unknown, substance,
+            log1p(first), (first - second) / (first + 0.1), best.dense or 0.0, log1p(len(text)),
+            log1p(known), float(kind == "faq"),
+            float(sum(1 for score, _, _ in ranked[1:] if score > 0.5 * top)),
         ),
     )  # fmt: skip

@@ -86,8 +86,10 @@ class Retrieval:
 
         def ranked(hits: Iterable[Hit], cosines: Mapping[int, float]) -> list[_Ranked]:
             weighed = []
+            # What is not among the nearest is no nearer than the last of them.
+            least = None if self.only_wording else min(cosines.values(), default=None)
             for hit in hits:
-                dense = cosines.get(hit.record.entry_id)
+                dense = cosines.get(hit.record.entry_id, least)
                 found = ranking.evidence(
                     hit.record, question, haystack, self.words, hit.score, dense
                 )
@@ -111,7 +113,7 @@ class Retrieval:
             found = ranked(hits.values(), near)
         passages = _passages(found)
         signs = ranking.signs(
-            asked, question, [(each.score, each.evidence) for each in found],
+            asked, question, [(each.score, each.record.kind, each.evidence) for each in found],
             passages[0].score if passages else 0.0, self.words,
         )  # fmt: skip
         return Found(passages, signs)

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
@@ -22,13 +23,17 @@ _MOST_SLOTS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """What a generation holds: made by which format and embedding, from which catalog, how far."""
+    """What a generation holds: made by which format and embedding, from which catalog, how far.
+
+    `cosines` are what a hosted embedding finds between strangers and between relatives in this
+    corpus; None where nobody measured them."""
 
     generation: str
     embedding: str
     catalog: str
     revision: int
     size: int
+    cosines: Sequence[float] | None = None
     format: int = FORMAT
 
 

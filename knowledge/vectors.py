@@ -14,6 +14,9 @@ from knowledge.catalog import Entry
 if TYPE_CHECKING:
     from langchain_chroma import Chroma
 
+# How many entries show an embedding's scale, and the fewest that do.
+_SAMPLE, _FEWEST = 48, 12
+
 
 class Vectors:
     """Chroma through LangChain: entries for everybody in one collection, the others in a second.
@@ -128,6 +131,28 @@ class Vectors:
 def _embedded(entry: Entry) -> str:
     """What the vector of an entry is made of: a question, or a passage under its heading."""
     return entry.question or f"{entry.heading}\n{entry.text}"
+
+
+def typical(embeddings: Embeddings, entries: Sequence[Entry]) -> tuple[float, float] | None:
+    """The embedding's typical cosines among entries: between strangers, and between an entry as it
+    is looked up and the rest of its text. None for too few entries. Embeds once."""
+    import numpy as np
+
+    sample = [entry for entry in entries[:: max(1, len(entries) // _SAMPLE)] if entry.text][
+        :_SAMPLE
+    ]
+    if len(sample) < _FEWEST:
+        return None
+    halves = [
+        entry.text if entry.question else entry.text[: len(entry.text) // 2 + 1] for entry in sample
+    ]
+    both = np.asarray(
+        embeddings.embed_documents([*map(_embedded, sample), *halves]), dtype=np.float32
+    )
+    both /= np.linalg.norm(both, axis=1, keepdims=True) + 1e-9
+    cosines = both[: len(sample)] @ both[len(sample) :].T
+    own = np.eye(len(sample), dtype=bool)
+    return float(np.median(cosines[~own])), float(np.median(cosines[own]))
 
 
 def from_chroma(error: Exception) -> bool:
