@@ -313,11 +313,12 @@ def _page(account: Account, pictures: dict[str, bytes]) -> Iterator[str]:
         yield '<h2>To know first</h2><ul class="notes">'
         yield from (f"<li>{escape(note)}</li>" for note in account.notes)
         yield "</ul>"
-    yield '<h2>Figures</h2><table class="figures"><tr><th></th><th></th><th>95 % interval</th></tr>'
+    yield '<h2>Figures</h2><div class="wide"><table class="figures">'
+    yield "<tr><th></th><th></th><th>95 % interval</th></tr>"
     for name, value, bounds in rows(account):
         yield f'<tr><td>{escape(name)}</td><td class="number">{escape(value)}</td>'
         yield f'<td class="number quiet">{escape(bounds)}</td></tr>'
-    yield '</table><ul class="notes">'
+    yield '</table></div><ul class="notes">'
     for name, value in account.facts:
         yield f'<li><span class="quiet">{escape(name)}:</span> {escape(value)}</li>'
     yield "</ul>"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from agent.cli import given, opening
 from agent.cli.opening import AsJson
 
 if TYPE_CHECKING:
+    from agent.compliance.egress import Egress
     from agent.config import Settings
     from agent.database import Database
     from agent.knowledge_base import KnowledgeBase
@@ -84,7 +86,7 @@ def evaluate(
         )
     if with_model and (apply or learn or learn_from):
         raise UsageError("labels teach without a model: leave --with-model away")
-    with _asked(context, knowledge, group, at) as examination:
+    with _asked(context, knowledge, group, at, with_model=with_model) as examination:
         labelled, notes = examination.labels(questions)
         lessons = examination.labels(learn_from)[0] if learn_from else None
         if with_model:
@@ -231,13 +233,13 @@ class _Examination:
             ("embedding", self.knowledge.index.embedding.split(" ")[0]),
             ("entries", str(self.knowledge.size)),
             ("time to answer", _times([outcome.seconds for outcome in report.outcomes])),
-            *_cost(report),
+            *_cost(report, self.settings),
         ]
         if examined.threshold is not None:
             facts.insert(0, ("threshold", f"{examined.threshold:g}"))
         if examined.gain:
             facts.append(("learning", examined.gain))
-        said = list(notes)
+        said = [*notes, *_not_asked(report)]
         if examined.taught is not None:
             said.append(
                 f"The figures are by a scale learned from {examined.labels} labels; no question "
@@ -281,12 +283,18 @@ class _Examination:
 
 @contextmanager
 def _asked(
-    context: typer.Context, folder: Path | None, group: str | None, at: str | None
+    context: typer.Context,
+    folder: Path | None,
+    group: str | None,
+    at: str | None,
+    *,
+    with_model: bool,
 ) -> Iterator[_Examination]:
     """The configured knowledge base, or one made of `folder` for the moment."""
     import tempfile
 
     from agent import bootstrap
+    from agent.bootstrap.knowledge import open_egress
     from agent.errors import UsageError
 
     settings = opening.load_settings(context)
@@ -295,26 +303,31 @@ def _asked(
     moment = given.moment(at, settings)
     if folder is not None and not folder.is_dir():
         raise UsageError(f"--knowledge: {folder} is no folder")
-    with tempfile.TemporaryDirectory(prefix="shequn-evaluate-") as temporary:
+    with ExitStack() as at_the_end:
+        guard: Egress | None = None
         if folder is not None:
-            settings = _in(settings, Path(temporary), folder)
+            if with_model or settings.hosted_embedding:
+                # What leaves counts and is on record where the owner looks for it.
+                owners = bootstrap.open_database(settings)
+                at_the_end.callback(owners.close)
+                guard = open_egress(settings, owners, clock)
+            temporary = tempfile.TemporaryDirectory(prefix="shequn-evaluate-")
+            settings = _in(settings, Path(at_the_end.enter_context(temporary)), folder)
             database = bootstrap.open_embedded_database(settings)
         else:
             database = bootstrap.open_database(settings)
-        knowledge = bootstrap.open_knowledge(settings, database, clock)
-        try:
-            for finding in knowledge.findings() if folder is not None else ():
-                given.note(f"! {finding}", style="yellow")
-            knowledge.take_over()
-            with _progress("index", None) as progress:
-                knowledge.refresh(progress)
-            yield _Examination(
-                settings=settings, database=database, knowledge=knowledge, clock=clock,
-                scope=scope, now=moment or clock.now(), stored=_stored(database, knowledge),
-            )  # fmt: skip
-        finally:
-            knowledge.close()
-            database.close()
+        at_the_end.callback(database.close)
+        knowledge = bootstrap.open_knowledge(settings, database, clock, guard=guard)
+        at_the_end.callback(knowledge.close)
+        for finding in knowledge.findings() if folder is not None else ():
+            given.note(f"! {finding}", style="yellow")
+        knowledge.take_over()
+        with _progress("index", None) as progress:
+            knowledge.refresh(progress)
+        yield _Examination(
+            settings=settings, database=database, knowledge=knowledge, clock=clock,
+            scope=scope, now=moment or clock.now(), stored=_stored(database, knowledge),
+        )  # fmt: skip
 
 
 def _in(settings: Settings, temporary: Path, folder: Path) -> Settings:
@@ -378,20 +391,36 @@ def _times(seconds: Sequence[float]) -> str:
     )
 
 
-def _cost(report: Report) -> Iterator[tuple[str, str]]:
-    """What models cost, if any was asked."""
+def _cost(report: Report, settings: Settings) -> Iterator[tuple[str, str]]:
+    """What models cost, if any was asked; in money where the configuration has their prices."""
     calls = [outcome.model for outcome in report.outcomes if outcome.model is not None]
     if not calls:
         return
-    yield "model", ", ".join(sorted({call.model for call in calls}))
+    budget = settings.egress.budget
+    names = sorted({call.model for call in calls})
     tokens_in = sum(call.input_tokens or 0 for call in calls)
     tokens_out = sum(call.output_tokens or 0 for call in calls)
     untold = sum(1 for call in calls if call.input_tokens is None)
-    yield (
-        "cost",
-        f"{sum(call.attempts for call in calls)} calls, {tokens_in} tokens in, {tokens_out} out"
-        + (f" ({untold} calls did not tell)" if untold else ""),
-    )
+    yield "model", ", ".join(names)
+    told = f"{sum(call.attempts for call in calls)} calls, {tokens_in} tokens in, {tokens_out} out"
+    if untold:
+        told += f" ({untold} questions without a count)"
+    if all(name in budget.prices for name in names):
+        money = sum(
+            budget.prices[call.model].input * (call.input_tokens or 0)
+            + budget.prices[call.model].output * (call.output_tokens or 0)
+            for call in calls
+        )
+        told += f", {money / 1_000_000:.4f} {budget.currency}"
+    yield "cost", told
+
+
+def _not_asked(report: Report) -> Iterator[str]:
+    """Questions that no model answered although one should have: they say nothing about it."""
+    reasons = Counter(o.reason for o in report.outcomes if o.reason.startswith("model_"))
+    for reason, count in reasons.most_common():
+        detail = next(o.detail for o in report.outcomes if o.reason == reason)
+        yield f"{count} questions got no answer of the model ({reason}: {detail or 'no detail'})"
 
 
 def _written(folder: Path, account: Account) -> list[Path]:
