@@ -260,11 +260,10 @@ def emphasis(text: str) -> list[tuple[str, float]]:
     return counts
 
 
+# Where, when and how much are concepts already.
 _WAYS_OF_ASKING = (
     ("why", r"为什么|为啥|为何|干嘛|どうして|なぜ|why"),
     ("how", r"怎|如何|咋|どう|how"),
-    ("where", r"哪里|哪儿|哪边|在哪|去哪|何处|どこ|where"),
-    ("when", r"什么时候|啥时候|何时|几时|几点|几号|哪天|いつ|when"),
     ("who", r"谁|哪位|誰|who"),
     ("which", r"哪[个些种款一家]|どれ|which"),
     (

@@ -1,0 +1,143 @@
+"""Entries that ask the same: told twice, or told differently. For the owner to tidy up; retrieval
+already answers with the newer one.
+
+Only entries that some group could see at the same moment are held against each other. Those that
+come into question are found through the terms of their questions, so that 10,000 entries take
+seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from knowledge.audience import Scope, ScopeKind
+from knowledge.catalog import Entry
+from knowledge.language import Language, Terms, asks_for, pairs, plain
+
+# Questions that share this much of their terms ask the same, if they ask in the same way.
+_ALIKE = 0.8
+# A term that so many questions hold leads nowhere.
+_MOST_HOLDERS = 60
+# Characters; shorter answers (可以, 48 元) say nothing without their question.
+_TELLING = 12
+_NUMBER = re.compile(r"\d+(?:[.,:：/-]\d+)*")
+_MARKS = re.compile(r"[^\w]+")
+
+
+class Kind(StrEnum):
+    """`duplicate`: the same answer twice; `contradiction`: another answer to the same question."""
+
+    DUPLICATE = "duplicate"
+    CONTRADICTION = "contradiction"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two live entries of one kind of clash. `newer` is what members are told. `numbers` are those
+    that stand in one answer only, which is where contradictions hurt."""
+
+    kind: Kind
+    newer: Entry
+    older: Entry
+    numbers: tuple[str, ...] = ()
+
+
+def find(entries: Iterable[Entry], language: Language | None = None) -> list[Pair]:
+    """The pairs among these entries, contradictions first, newest first; not live ones are left
+    out. Give the index's own `language`, so that its synonyms count."""
+    language = language or Language()
+    live = [entry for entry in entries if entry.live]
+    pairs_found = {}
+    for first, second in (*_worded_alike(live), *_asking_alike(live, language)):
+        older, newer = sorted((first, second), key=lambda entry: (entry.changed_at, entry.id))
+        if (older.id, newer.id) not in pairs_found and _meet(older, newer):
+            pairs_found[older.id, newer.id] = _pair(older, newer)
+    return sorted(
+        pairs_found.values(),
+        key=lambda pair: (pair.kind is Kind.DUPLICATE, -pair.newer.revision, -pair.newer.id),
+    )
+
+
+def _pair(older: Entry, newer: Entry) -> Pair:
+    if _bare(older.text) == _bare(newer.text):
+        return Pair(kind=Kind.DUPLICATE, newer=newer, older=older)
+    told = [set(_NUMBER.findall(plain(entry.text))) for entry in (older, newer)]
+    return Pair(
+        kind=Kind.CONTRADICTION, newer=newer, older=older,
+        numbers=tuple(sorted(told[0] ^ told[1])),
+    )  # fmt: skip
+
+
+def _worded_alike(entries: Iterable[Entry]) -> Iterator[tuple[Entry, Entry]]:
+    """Long enough passages worded the same, or the same as an answer, each with the one before.
+
+    Two FAQ entries may well have one answer, if they ask different things."""
+    before: dict[str, Entry] = {}
+    for entry in entries:
+        bare = _bare(entry.text)
+        if len(bare) >= _TELLING:
+            earlier = before.setdefault(bare, entry)
+            if earlier is not entry and not (earlier.question and entry.question):
+                yield earlier, entry
+            before[bare] = entry
+
+
+def _asking_alike(entries: Iterable[Entry], language: Language) -> Iterator[tuple[Entry, Entry]]:
+    """FAQ entries whose questions ask the same."""
+    asked: list[tuple[Entry, frozenset[object], object]] = []
+    holders: dict[object, list[int]] = defaultdict(list)
+    for entry in entries:
+        if not entry.question:
+            continue
+        terms = language.question_terms(plain(entry.question))
+        held = _held(terms)
+        if held:
+            way = asks_for(entry.question, terms)[-1]
+            for term in held:
+                holders[term].append(len(asked))
+            asked.append((entry, held, way))
+    for number, (entry, held, way) in enumerate(asked):
+        telling = sorted(held, key=lambda term: len(holders[term]))
+        # Sharing 80 % means sharing one of any 20 % and one more: the rarest lead there.
+        leading = telling[: len(telling) // 5 + 1]
+        near = {
+            other for term in leading for other in holders[term][:_MOST_HOLDERS] if other < number
+        }
+        for other in sorted(near):
+            rival, theirs, their_way = asked[other]
+            shared = len(held & theirs) / len(held | theirs)
+            numbers_differ = _model_numbers(held) != _model_numbers(theirs)
+            if shared >= _ALIKE and way == their_way and not numbers_differ:
+                yield rival, entry
+
+
+def _held(terms: Terms) -> frozenset[object]:
+    together = {pair for run in (*terms.runs, *terms.light) for pair in pairs(run) or [run]}
+    return frozenset({*terms.concepts, *terms.words, *together})
+
+
+def _model_numbers(held: frozenset[object]) -> set[object]:
+    """MT-01 and MT-02 share everything else that a question says."""
+    return {term for term in held if isinstance(term, str) and any(c.isdigit() for c in term)}
+
+
+def _meet(one: Entry, other: Entry) -> bool:
+    """Whether one group could be told both at one moment."""
+    begins = [entry.valid_from for entry in (one, other) if entry.valid_from is not None]
+    ends = [entry.valid_to for entry in (one, other) if entry.valid_to is not None]
+    return _overlap(one.scope, other.scope) and (not begins or not ends or max(begins) < min(ends))
+
+
+def _overlap(one: Scope, other: Scope) -> bool:
+    if ScopeKind.ALL in (one.kind, other.kind) or one.kind is not other.kind:
+        # A group may carry any tag.
+        return True
+    return one.kind is ScopeKind.TAGS or one.names == other.names
+
+
+def _bare(text: str) -> str:
+    return _MARKS.sub("", plain(text))
