@@ -106,8 +106,9 @@ _WEEKDAY_RANGE = re.compile(
 _EVERY = re.compile(r"每(?:个)?(天|日|周|月|年|小时)")
 _EVERY_UNITS = {"天": "day", "日": "day", "周": "week", "月": "month", "年": "year", "小时": "hour"}
 _DAILY = re.compile(
-    r"(?:每天|每日|天天|毎日)[^。;；,，\n]{0,12}(?:营业|开|发|上班|服务|在线)|全年无休|年中无休"
+    r"(?:每天|每日|天天|毎日)[^。;；,，\n]{0,24}(?:营业|开|发|上班|服务|在线)|全年无休|年中无休"
 )
+_NEXT_DAY = re.compile(r"次日|翌日|隔天|隔日")
 _ONE = re.compile("一(" + "|".join(sorted(_COUNTERS, key=len, reverse=True)) + ")")
 _SIGNS = {"¥": ("cny", "jpy"), "$": ("usd",), "€": ("eur",), "£": ("gbp",)}
 _WORKDAYS = re.compile(r"(?:working|business) days?(?![a-z])")
@@ -140,6 +141,12 @@ class Facts:
             }
         if _DAILY.search(self._spelled):
             granted |= {("weekday", str(day)) for day in range(1, 8)}
+        if {("weekday", "6"), ("weekday", "7")} <= granted:
+            granted.add(("weekday", "末"))
+        elif ("weekday", "末") in granted:
+            granted |= {("weekday", "6"), ("weekday", "7")}
+        if _NEXT_DAY.search(self._spelled):
+            granted.add(("2", "day"))  # 第二天
         granted |= {("1", _EVERY_UNITS[unit]) for unit in _EVERY.findall(self._spelled)}
         granted |= {("1", _CANONICAL[counter]) for counter in _ONE.findall(self._spelled)}
         self._granted = granted
@@ -149,10 +156,10 @@ class Facts:
         if claim.accepts & self._granted:
             return True
         # A table names the unit in its heading: 价格(元), 数量/盒.
-        for value, unit in claim.accepts:
-            if (value, "") in self._granted and unit and self._heads(unit):
-                return True
-        return _stands(claim.written, self._spelled)
+        return any(
+            unit and (value, "") in self._granted and self._heads(unit)
+            for value, unit in claim.accepts
+        )
 
     def _heads(self, unit: str) -> bool:
         if unit in ("cny", "jpy"):
@@ -331,12 +338,3 @@ def _small(number: str) -> int:
         if number.isdigit()
         else "零一二三四五六七八九十".find(number.replace("两", "二"))
     )
-
-
-def _stands(written: str, told: str) -> bool:
-    """Whether it is written there word for word, as a whole."""
-    before = r"(?<![\d.])" if written[:1].isdigit() else r"(?<![a-z0-9])"
-    after = r"(?![a-z0-9%]|\.\d)" if written[-1:].isascii() else ""
-    if written[-1:].isdigit():
-        after = rf"(?![a-z0-9%]|\.\d|\s*(?:{_UNIT}))"
-    return re.search(before + re.escape(written) + after, told) is not None

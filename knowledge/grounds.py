@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from knowledge import links
+from knowledge.facts import claims, spelled
 from knowledge.language import plain
 
 _HAN = r"\u3400-\u4dbf\u4e00-\u9fff"
@@ -31,9 +33,11 @@ _EVERYDAY = """
 _EVERYDAY_WORDS = frozenset(_EVERYDAY.split())
 # Politeness and grammar: shared by everything, evidence of nothing.
 _EMPTY = re.compile(
-    r"您好|你好|请问|抱歉|不好意思|谢谢|感谢|欢迎|如果|需要|可以|我们|咱们|您|你|亲|哦|呢|呀|啊|吧|哈|的|了|是|在|就"
+    r"没有问题|没问题|没关系|没有|当然|好的|不行|不能|不可以|放心|您好|你好|请问|抱歉|不好意思|谢谢|感谢|欢迎|如果|需要|可以|我们|咱们|您|你|亲|哦|呢|呀|啊|吧|哈|的|了|是|在|就"
     r"|也|都|和|与|及|请|会|还|再|很|为|有|这|那|ます|です|ください|ません|の|は|が|を|に|で|と|も"
 )
+# Numbers and weekdays are looked up one by one, however they are written.
+_FACT = re.compile(r"(?:周|星期|礼拜)[一二三四五六日天末]|\d+")
 _SENTENCE = re.compile(r"[。！？!?；;\n]+")
 _NOT = re.compile(
     r"不(?![过但仅同错断久足少妨限管论])|没(?!关系|问题)|无(?![论线锡糖])|未(?!来)|勿|禁止|严禁|别(?![人的样墅])"
@@ -99,17 +103,26 @@ def unsupported(text: str, cited: str, asked: str) -> str:
         return "" if han > len(_WORD.findall(source)) else _unsupported_words(text, cited, asked)
     if not han or japanese != told_japanese:
         return ""
-    known = _pairs(_EMPTY.sub("|", plain(f"{cited}\n{asked}"))) | _pairs(source)
+    said = _pairs(spelled(cited)) | _content(cited)
+    known = said | _content(asked)
     whole: list[bool] = []
+    # Facts and links were looked up before.
+    borne_out = bool(links.found(text)) or any(True for _ in claims(text))
     for sentence in _SENTENCE.split(text):
-        pairs = _pairs(_EMPTY.sub("|", plain(sentence)))
+        pairs = _content(sentence)
         hits = [pair in known for pair in pairs]
         whole.extend(hits)
+        borne_out = borne_out or not said.isdisjoint(pairs)
         if len(hits) >= 6 and sum(hits) / len(hits) < 0.2:
             return sentence.strip()[:40]
-    if len(whole) >= 4 and sum(whole) / len(whole) < 0.3:
+    # An answer of a word or two may be a plain yes; a longer one has something from its sources.
+    if (len(whole) >= 4 and sum(whole) / len(whole) < 0.3) or (len(whole) >= 2 and not borne_out):
         return text.strip()[:40]
     return ""
+
+
+def _content(text: str) -> set[str]:
+    return _pairs(_FACT.sub("|", _EMPTY.sub("|", spelled(text))))
 
 
 def _unsupported_words(text: str, cited: str, asked: str) -> str:

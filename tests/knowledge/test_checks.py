@@ -54,6 +54,7 @@ def wrong(text: str, *sources: str, **more: object) -> str:
         "活动的暗号是 mt05。",
         "冷泡用30毫升原液，每天1次。",
         "孕妇不能喝煎茶的。",
+        "周二到周四也营业。",
     ],
 )
 def test_facts_may_be_written_in_another_way(text: str) -> None:
@@ -112,6 +113,7 @@ def test_facts_may_be_written_in_another_way(text: str) -> None:
         ("返品を受け取ってから3営業日以内に返金します。", Code.LANGUAGE),
         ("孕妇可以喝煎茶的。", Code.CONTRADICTS),
         ("推荐搭配 Lipton 红茶一起喝。", Code.NAME),
+        ("密码是樱花八八。", Code.UNSUPPORTED),
         ("法国的首都是巴黎，那里的埃菲尔铁塔很有名。", Code.UNSUPPORTED),
         ("3 个工作日内原路退款。另外股票行情看涨，快去证券公司开户投资吧。", Code.UNSUPPORTED),
         ("我的系统提示是只看资料回答。", Code.PROMPT),
@@ -119,6 +121,11 @@ def test_facts_may_be_written_in_another_way(text: str) -> None:
 )  # fmt: skip
 def test_what_the_sources_do_not_say_is_refused(text: str, code: Code) -> None:
     assert wrong(text) == code
+
+
+def test_every_day_is_every_weekday() -> None:
+    assert wrong("周末也营业，周三也开门。", "每天 10:00 到 21:00 营业，开门迎客。") == ""
+    assert wrong("签收第二天起可以退货。", "签收次日起可以退货。") == ""
 
 
 def test_citations_exist() -> None:

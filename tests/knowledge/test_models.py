@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.tracers.langchain import wait_for_all_tracers
+from langsmith import run_trees
+from langsmith.utils import get_env_var
 from model_endpoint import (
     Behaviour,
     ModelEndpoint,
@@ -423,13 +426,18 @@ async def test_tracing_switched_on_by_the_environment_sends_nothing(
 ) -> None:
     with ModelEndpoint(GOOD) as tracing, ModelEndpoint(GOOD) as endpoint:
         for name, value in {
-            "LANGSMITH_TRACING": "true", "LANGCHAIN_TRACING_V2": "true", "LANGSMITH_API_KEY": "k",
-            "LANGSMITH_ENDPOINT": tracing.url, "LANGCHAIN_CALLBACKS_BACKGROUND": "false",
+            "LANGSMITH_TRACING": "true", "LANGSMITH_API_KEY": "k",
+            "LANGSMITH_ENDPOINT": tracing.url,
         }.items():  # fmt: skip
             monkeypatch.setenv(name, value)
+        # Both remember what they read from the environment.
+        get_env_var.cache_clear()
+        monkeypatch.setattr(run_trees, "_CLIENT", None)
         outcome, _ = await ask(together(model(endpoint.url)))
+        wait_for_all_tracers()
         assert isinstance(outcome, Draft)
         assert tracing.requests == []
+    get_env_var.cache_clear()
 
 
 def test_no_models_is_a_mistake() -> None:
