@@ -21,8 +21,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import psutil
 import model
+import psutil
 import retrieval
 from community import Bench, settings, write_catalog
 from figures import Figure
