@@ -266,10 +266,6 @@ _WAYS_OF_ASKING = (
     ("how", r"怎|如何|咋|どう|how"),
     ("who", r"谁|哪位|誰|who"),
     ("which", r"哪[个些种款一家]|どれ|which"),
-    (
-        "how much",
-        r"多少|几[个次天年月片瓶盒张元块种]|多[久长大高重远]|いくら|how (?:much|many|long)",
-    ),
     ("not", r"不[能行可会]|无法|没法|[没未]"),
 )
 _ASKED_BY = re.compile("|".join(f"({pattern})" for _, pattern in _WAYS_OF_ASKING))
