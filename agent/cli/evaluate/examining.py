@@ -1,20 +1,18 @@
-"""`shequn evaluate`: labelled questions, how they are answered, and the threshold they propose."""
+"""A knowledge base under examination: opened, asked every labelled question, taught by labels."""
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from agent.cli import given, opening
-from agent.cli.opening import AsJson
+from agent.cli.evaluate import telling
 
 if TYPE_CHECKING:
     from agent.compliance.egress import Egress
@@ -31,86 +29,8 @@ if TYPE_CHECKING:
 _FEWEST_TO_LEARN = 20
 
 
-def add_to(app: typer.Typer) -> None:
-    app.command()(evaluate)
-
-
-def evaluate(
-    context: typer.Context,
-    questions: Annotated[Path, typer.Argument(help="CSV: question, expected, source (or none).")],
-    most_wrong: Annotated[
-        float, typer.Option(min=0.0001, max=0.99, help="The rate of wrong answers to stay under.")
-    ] = 0.02,
-    apply: Annotated[
-        bool, typer.Option("--apply", help="Write the threshold and what the labels teach.")
-    ] = False,
-    as_counted: Annotated[
-        bool,
-        typer.Option("--as-counted", help="Apply what these labels count, shown or not."),
-    ] = False,
-    learn: Annotated[
-        bool | None,
-        typer.Option("--learn/--no-learn", help="Learn from the labels; --apply does by itself."),
-    ] = None,
-    learn_from: Annotated[
-        Path | None, typer.Option(help="Learn from these labels instead, and test on QUESTIONS.")
-    ] = None,
-    jsonl: Annotated[
-        Path | None, typer.Option(help="One JSON line a question into this file; - for output.")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Folder for report.html and PNGs; else NAME-report here.")
-    ] = None,
-    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
-    knowledge: Annotated[
-        Path | None,
-        typer.Option(help="Ask this documents folder, in a temporary database and index."),
-    ] = None,
-    group: Annotated[str | None, typer.Option(help="As members of this group.")] = None,
-    at: Annotated[str | None, typer.Option(help="As if it were then.")] = None,
-    with_model: Annotated[
-        bool, typer.Option("--with-model", help="Ask the model, too; costs what it costs.")
-    ] = False,
-    config: Annotated[Path | None, typer.Option(help="Instead of the one before evaluate.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Measure answers on labelled questions, and propose the confidence threshold."""
-    from agent.errors import UsageError
-
-    if config is not None:
-        context.obj = config
-    if apply and knowledge is not None:
-        raise UsageError(
-            "--apply writes into the configured database, and --knowledge uses none: set "
-            "knowledge.documents in the configuration"
-        )
-    if with_model and (apply or learn or learn_from):
-        raise UsageError("labels teach without a model: leave --with-model away")
-    with _asked(context, knowledge, group, at, with_model=with_model) as examination:
-        labelled, notes = examination.labels(questions)
-        lessons = examination.labels(learn_from)[0] if learn_from else None
-        if with_model:
-            examined = examination.with_model(labelled)
-        else:
-            learning = apply if learn is None else learn
-            examined = examination.without_model(labelled, lessons, learning, most_wrong)
-        account = examination.account(examined, most_wrong, questions, notes)
-        chosen = account.counted if as_counted else account.proposal
-        if apply:
-            examination.apply(examined, chosen)
-        files = [] if no_report else _written(report or Path(f"{questions.stem}-report"), account)
-    if jsonl is not None:
-        _write_lines(jsonl, examined.report)
-    if as_json:
-        opening.print_json(_told(account, examined, files, applied=apply))
-    elif str(jsonl) != "-":
-        _print(account, files)
-        if apply:
-            _print_applied(examination, chosen, examined)
-
-
 @dataclass(frozen=True, kw_only=True)
-class _Examined:
+class Examined:
     """A report, and what was learned for it; `gain` tells what learning changed."""
 
     report: Report
@@ -121,7 +41,7 @@ class _Examined:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Examination:
+class Examination:
     """An opened knowledge base, and where and when it is asked."""
 
     settings: Settings
@@ -160,7 +80,7 @@ class _Examination:
         lessons: Sequence[Labelled] | None,
         learning: bool,
         most_wrong: float,
-    ) -> _Examined:
+    ) -> Examined:
         """Ask without a model; with `learning`, judged by what the other labels teach, and with
         `lessons` by what those teach."""
         from agent.errors import UsageError
@@ -171,7 +91,7 @@ class _Examination:
         if (learning or lessons) and len(lessons or labelled) < _FEWEST_TO_LEARN:
             raise UsageError(f"{_FEWEST_TO_LEARN} labels are the fewest to learn from")
         if not (learning or lessons):
-            return _Examined(report=self._judged(labelled), threshold=self.threshold)
+            return Examined(report=self._judged(labelled), threshold=self.threshold)
         index.calibration = None
         plain = self._judged(labelled)
         with _progress("learning", None):
@@ -185,12 +105,12 @@ class _Examination:
                     index, labelled, scope=self.scope, now=self.now
                 )
         better: Report = plain.under(confidences, self.threshold)
-        gain = _gain(plain, better, most_wrong)
+        gain = telling.gain(plain, better, most_wrong)
         if better.log_loss >= plain.log_loss:
             gain += "; the built-in scale is at least as good, so it stays"
-            return _Examined(report=plain, threshold=self.threshold, gain=gain)
+            return Examined(report=plain, threshold=self.threshold, gain=gain)
         count = min(len(lessons or labelled), evaluation.MOST_LEARNED)
-        return _Examined(
+        return Examined(
             report=better, threshold=self.threshold, taught=taught, labels=count, gain=gain
         )
 
@@ -203,7 +123,7 @@ class _Examination:
                 progress=progress,
             )  # fmt: skip
 
-    def with_model(self, labelled: Sequence[Labelled]) -> _Examined:
+    def with_model(self, labelled: Sequence[Labelled]) -> Examined:
         """Ask the whole answerer. Raises `UsageError` where no model is configured."""
         import asyncio
 
@@ -219,27 +139,32 @@ class _Examination:
                     progress=progress,
                 )
             )  # fmt: skip
-        return _Examined(report=report, threshold=None)
+        return Examined(report=report, threshold=None)
 
     def account(
-        self, examined: _Examined, most_wrong: float, file: Path, notes: Sequence[str]
+        self, examined: Examined, most_wrong: float, file: Path, notes: Sequence[str]
     ) -> Account:
         from knowledge.evaluation_report import Account
 
         report = examined.report
+        said = [*notes, *telling.not_asked(report)]
         facts = [
             ("asked in", self.scope.group or "no group"),
             ("asked at", f"{self.now.astimezone(self.settings.zone):%Y-%m-%d %H:%M}"),
             ("embedding", self.knowledge.index.embedding.split(" ")[0]),
             ("entries", str(self.knowledge.size)),
-            ("time to answer", _times([outcome.seconds for outcome in report.outcomes])),
-            *_cost(report, self.settings),
+            ("time to answer", telling.times([outcome.seconds for outcome in report.outcomes])),
+            *telling.cost(report, self.settings),
         ]
         if examined.threshold is not None:
             facts.insert(0, ("threshold", f"{examined.threshold:g}"))
+        else:
+            said.append(
+                "A model decided. The threshold below is for answers without one, and for what "
+                "nobody asked the bot."
+            )
         if examined.gain:
             facts.append(("learning", examined.gain))
-        said = [*notes, *_not_asked(report)]
         if examined.taught is not None:
             said.append(
                 f"The figures are by a scale learned from {examined.labels} labels; no question "
@@ -258,7 +183,7 @@ class _Examination:
             facts=facts, notes=said,
         )  # fmt: skip
 
-    def apply(self, examined: _Examined, proposal: Proposal) -> None:
+    def apply(self, examined: Examined, proposal: Proposal) -> None:
         """Write the threshold, and the learned scale if there is a better one."""
         from agent import audit
         from knowledge import calibration
@@ -282,14 +207,14 @@ class _Examination:
 
 
 @contextmanager
-def _asked(
+def opened(
     context: typer.Context,
     folder: Path | None,
     group: str | None,
     at: str | None,
     *,
     with_model: bool,
-) -> Iterator[_Examination]:
+) -> Iterator[Examination]:
     """The configured knowledge base, or one made of `folder` for the moment."""
     import tempfile
 
@@ -324,7 +249,7 @@ def _asked(
         knowledge.take_over()
         with _progress("index", None) as progress:
             knowledge.refresh(progress)
-        yield _Examination(
+        yield Examination(
             settings=settings, database=database, knowledge=knowledge, clock=clock,
             scope=scope, now=moment or clock.now(), stored=_stored(database, knowledge),
         )  # fmt: skip
@@ -367,155 +292,4 @@ def _one_sided(labelled: Sequence[Labelled]) -> Iterator[str]:
         yield (
             "no label is none: whether the agent is silent when it should be is not tested; add "
             "questions that nothing answers"
-        )
-
-
-def _gain(before: Report, after: Report, most_wrong: float) -> str:
-    told = []
-    for report in (before, after):
-        counted = report.as_counted(most_wrong)
-        auc = report.separation()
-        separated = "" if auc is None else f"AUC {auc:.3f}, "
-        told.append(
-            f"{separated}calibration loss {report.log_loss:.3f}, {counted.right} right and "
-            f"{counted.wrong} wrong at its own threshold"
-        )
-    return f"built in: {told[0]}; learned, on questions it had not seen: {told[1]}"
-
-
-def _times(seconds: Sequence[float]) -> str:
-    ranked = sorted(seconds)
-    median, late = ranked[len(ranked) // 2], ranked[min(len(ranked) * 95 // 100, len(ranked) - 1)]
-    return (
-        f"{median * 1000:.1f} ms median, {late * 1000:.1f} ms at 95 %, {sum(seconds):.1f} s in all"
-    )
-
-
-def _cost(report: Report, settings: Settings) -> Iterator[tuple[str, str]]:
-    """What models cost, if any was asked; in money where the configuration has their prices."""
-    calls = [outcome.model for outcome in report.outcomes if outcome.model is not None]
-    if not calls:
-        return
-    budget = settings.egress.budget
-    names = sorted({call.model for call in calls})
-    tokens_in = sum(call.input_tokens or 0 for call in calls)
-    tokens_out = sum(call.output_tokens or 0 for call in calls)
-    untold = sum(1 for call in calls if call.input_tokens is None)
-    yield "model", ", ".join(names)
-    told = f"{sum(call.attempts for call in calls)} calls, {tokens_in} tokens in, {tokens_out} out"
-    if untold:
-        told += f" ({untold} questions without a count)"
-    if all(name in budget.prices for name in names):
-        money = sum(
-            budget.prices[call.model].input * (call.input_tokens or 0)
-            + budget.prices[call.model].output * (call.output_tokens or 0)
-            for call in calls
-        )
-        told += f", {money / 1_000_000:.4f} {budget.currency}"
-    yield "cost", told
-
-
-def _not_asked(report: Report) -> Iterator[str]:
-    """Questions that no model answered although one should have: they say nothing about it."""
-    reasons = Counter(o.reason for o in report.outcomes if o.reason.startswith("model_"))
-    for reason, count in reasons.most_common():
-        detail = next(o.detail for o in report.outcomes if o.reason == reason)
-        yield f"{count} questions got no answer of the model ({reason}: {detail or 'no detail'})"
-
-
-def _written(folder: Path, account: Account) -> list[Path]:
-    from agent.errors import UsageError
-    from knowledge import evaluation_report
-
-    try:
-        return evaluation_report.write(folder, account)
-    except OSError as error:
-        raise UsageError(f"the report cannot be written: {error}") from error
-
-
-def _write_lines(file: Path, report: Report) -> None:
-    from agent.errors import UsageError
-
-    if str(file) == "-":
-        for line in report.lines():
-            sys.stdout.write(f"{line}\n")
-        return
-    try:
-        with file.open("w", encoding="utf-8") as out:
-            out.writelines(f"{line}\n" for line in report.lines())
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
-
-
-def _told(
-    account: Account, examined: _Examined, files: Sequence[Path], *, applied: bool
-) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from knowledge import measures
-    from knowledge.evaluation import Verdict
-
-    report, asked = account.report, len(account.report.outcomes)
-    counts = {
-        "answered": report.answered,
-        "right_or_rightly_refused": report.right,
-        "wrong": report.wrong,
-    }
-    return {
-        "questions": asked,
-        "answerable": len(report.answerable),
-        "verdicts": {verdict.value: report.count(verdict) for verdict in Verdict},
-        "rates": {
-            name: {"rate": events / asked, "interval": measures.interval(events, asked)}
-            for name, events in counts.items()
-        },
-        "recall": {str(places): report.recall(places) for places in (1, 3, 5)},
-        "answer_f1": report.answer_f1,
-        "refusal_f1": report.refusal_f1,
-        "auc": report.separation(),
-        "length_only_floor": report.floor(),
-        "calibration_error": measures.calibration_error(report.reliability()),
-        "threshold": account.threshold,
-        "proposal": asdict(account.proposal),
-        "as_counted": asdict(account.counted),
-        "learned": examined.taught is not None,
-        "applied": applied,
-        "facts": dict(account.facts),
-        "notes": list(account.notes),
-        "files": [str(file) for file in files],
-    }
-
-
-def _print(account: Account, files: Sequence[Path]) -> None:
-    from agent.cli.knowledge.view import print_rows
-    from knowledge import evaluation_report
-
-    asked = len(account.report.outcomes)
-    print_rows(("", f"{asked} labels", "95 % interval"), list(evaluation_report.rows(account)))
-    opening.say("")
-    for name, value in account.facts:
-        opening.say(f"{name}: {value}")
-    opening.say("")
-    for line in evaluation_report.proposal_lines(account):
-        opening.say(line)
-    for note in account.notes:
-        given.note(f"! {note}", style="yellow")
-    if files:
-        opening.say(f"\nreport: {files[0]}")
-
-
-def _print_applied(examination: _Examination, proposal: Proposal, examined: _Examined) -> None:
-    learned = " and the learned scale" if examined.taught is not None else ""
-    opening.say(
-        f"written: the threshold {proposal.threshold:g}{learned}; a running process follows within "
-        "seconds"
-    )
-    if not proposal.kept:
-        given.note("! it is no promise: see above", style="yellow")
-    configured = examination.settings.knowledge.threshold
-    if configured is not None:
-        given.note(
-            f"! knowledge.threshold: {configured:g} in the configuration goes before it; remove "
-            "that line",
-            style="yellow",
         )

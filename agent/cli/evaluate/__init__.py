@@ -1,0 +1,121 @@
+"""`shequn evaluate`: labelled questions, how they are answered, and the threshold they propose."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.cli import opening
+from agent.cli.evaluate import examining, telling
+from agent.cli.opening import AsJson
+
+if TYPE_CHECKING:
+    from knowledge.evaluation import Report
+    from knowledge.evaluation_report import Account
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(evaluate)
+
+
+def evaluate(
+    context: typer.Context,
+    questions: Annotated[Path, typer.Argument(help="CSV: question, expected, source (or none).")],
+    most_wrong: Annotated[
+        float, typer.Option(min=0.0001, max=0.99, help="The rate of wrong answers to stay under.")
+    ] = 0.02,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write the threshold and what the labels teach.")
+    ] = False,
+    as_counted: Annotated[
+        bool,
+        typer.Option("--as-counted", help="Apply what these labels count, shown or not."),
+    ] = False,
+    learn: Annotated[
+        bool | None,
+        typer.Option("--learn/--no-learn", help="Learn from the labels; --apply does by itself."),
+    ] = None,
+    learn_from: Annotated[
+        Path | None, typer.Option(help="Learn from these labels instead, and test on QUESTIONS.")
+    ] = None,
+    jsonl: Annotated[
+        Path | None, typer.Option(help="One JSON line a question into this file; - for output.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for report.html and PNGs; else NAME-report here.")
+    ] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
+    knowledge: Annotated[
+        Path | None,
+        typer.Option(help="Ask this documents folder, in a temporary database and index."),
+    ] = None,
+    group: Annotated[str | None, typer.Option(help="As members of this group.")] = None,
+    at: Annotated[str | None, typer.Option(help="As if it were then.")] = None,
+    with_model: Annotated[
+        bool, typer.Option("--with-model", help="Ask the model, too; costs what it costs.")
+    ] = False,
+    config: Annotated[Path | None, typer.Option(help="Instead of the one before evaluate.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure answers on labelled questions, and propose the confidence threshold."""
+    from agent.errors import UsageError
+
+    if config is not None:
+        context.obj = config
+    if apply and knowledge is not None:
+        raise UsageError(
+            "--apply writes into the configured database, and --knowledge uses none: set "
+            "knowledge.documents in the configuration"
+        )
+    if with_model and (apply or learn or learn_from):
+        raise UsageError("labels teach without a model: leave --with-model away")
+    with examining.opened(context, knowledge, group, at, with_model=with_model) as examination:
+        labelled, notes = examination.labels(questions)
+        lessons = examination.labels(learn_from)[0] if learn_from else None
+        if with_model:
+            examined = examination.with_model(labelled)
+        else:
+            learning = apply if learn is None else learn
+            examined = examination.without_model(labelled, lessons, learning, most_wrong)
+        account = examination.account(examined, most_wrong, questions, notes)
+        chosen = account.counted if as_counted else account.proposal
+        if apply:
+            examination.apply(examined, chosen)
+        learned = examined.taught is not None
+        configured = examination.settings.knowledge.threshold
+        files = [] if no_report else _written(report or Path(f"{questions.stem}-report"), account)
+    if jsonl is not None:
+        _write_lines(jsonl, examined.report)
+    if as_json:
+        opening.print_json(telling.as_json(account, files, learned=learned, applied=apply))
+    elif str(jsonl) != "-":
+        telling.print_account(account, files)
+        if apply:
+            telling.print_applied(chosen, learned=learned, configured=configured)
+
+
+def _written(folder: Path, account: Account) -> list[Path]:
+    from agent.errors import UsageError
+    from knowledge import evaluation_report
+
+    try:
+        return evaluation_report.write(folder, account)
+    except OSError as error:
+        raise UsageError(f"the report cannot be written: {error}") from error
+
+
+def _write_lines(file: Path, report: Report) -> None:
+    from agent.errors import UsageError
+
+    if str(file) == "-":
+        for line in report.lines():
+            sys.stdout.write(f"{line}\n")
+        return
+    try:
+        with file.open("w", encoding="utf-8") as out:
+            out.writelines(f"{line}\n" for line in report.lines())
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
