@@ -3,13 +3,15 @@ thrown away. Of the owner's data it reads the documents and, if asked, the learn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, select
 
 from agent import schema
 from agent.config import Access, Account, Endpoint, Group, Settings
@@ -43,27 +45,57 @@ class Unwritten(Settings):
 
 
 class ScratchDatabase(Database):
-    """SQLite without threads, fsync or a pool: one replay reads and writes, and nobody after it."""
+    """SQLite on one connection, in one transaction that nobody ever commits: what a replay writes
+    is read by the replay alone. Every piece of work has a savepoint in it, so that one that fails
+    leaves nothing behind."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"sqlite:///{folder / 'replay.db'}")
-
-        @event.listens_for(self.engine, "connect")
-        def _hurry(connection: Any, _record: Any) -> None:
-            connection.execute("PRAGMA synchronous=OFF")
-
+        self._connection: Connection | None = None
         schema.upgrade(self)
+        self._one_at_a_time = threading.RLock()
         self._connection = self.engine.connect()
+        self._connection.begin()
+        # Straight to the driver: a savepoint of SQLAlchemy's costs as much as the work in it.
+        self._driver: Any = self._connection.connection.driver_connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        connection = self._connection
+        if connection is None:  # the tables are being made
+            with super().transaction() as connection:
+                yield connection
+            return
+        with self._one_at_a_time:
+            self._driver.execute("SAVEPOINT work")
+            try:
+                yield connection
+            except BaseException:
+                self._driver.execute("ROLLBACK TO work")
+                raise
+            finally:
+                self._driver.execute("RELEASE work")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        if self._connection is None:
+            with super().reading() as connection:
+                yield connection
+            return
+        with self.transaction() as connection:
+            yield connection
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        with self._connection.begin():
-            return work(self._connection)
+        with self.transaction() as connection:
+            return work(connection)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self.write(work)
 
     def close(self) -> None:
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         super().close()
 
 
