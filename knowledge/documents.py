@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -33,8 +33,21 @@ if TYPE_CHECKING:
     from knowledge.web_pages import Page, PageStore
 
 __all__ = [
-    "LONGEST_ANSWER", "LONGEST_QUESTION", "PASSAGE_CHARACTERS", "Chunk", "Document", "Ignored",
-    "Limits", "Loaded", "Problem", "Unreadable", "decode", "fingerprint", "listed_in", "load",
+    "LONGEST_ANSWER",
+    "LONGEST_QUESTION",
+    "PASSAGE_CHARACTERS",
+    "Chunk",
+    "Document",
+    "Ignored",
+    "Limits",
+    "Loaded",
+    "Problem",
+    "Unreadable",
+    "decode",
+    "fingerprint",
+    "listed_addresses",
+    "listed_in",
+    "load",
     "source_files",
 ]  # fmt: skip
 
@@ -162,6 +175,21 @@ def fingerprint(folder: Path, pages: PageStore | None = None) -> str:
     if pages is not None:
         digest.update(pages.fingerprint().encode())
     return digest.hexdigest()
+
+
+def listed_addresses(folder: Path) -> list[str]:
+    """The addresses on all lists (`*.urls`) of the folder, to be fetched (`web_pages.refresh`)
+    before the folder is loaded. Lists that cannot be read are left to `load` to tell."""
+    lists = [source.file for source in sources(folder).files if source.kind == "urls"]
+    if not lists:
+        return []
+    from knowledge.web_pages import read_list
+
+    found: dict[str, None] = {}
+    for file in lists:
+        with suppress(Unreadable):
+            found.update(dict.fromkeys(address for _, address in read_list(file).addresses))
+    return list(found)
 
 
 def listed_in(path: str) -> str | None:

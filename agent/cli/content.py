@@ -10,9 +10,17 @@ from agent.cli import opening
 from agent.cli.opening import AsJson
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from rich.progress import Progress, TaskID
+
     from agent.config import Group, Settings
     from agent.database import Database
     from agent.gate import Decision, GoOn
+    from knowledge.catalog import SyncReport
+    from knowledge.documents import Loaded
+    from knowledge.web_pages import PageStore
 
 
 def add_to(app: typer.Typer) -> None:
@@ -154,31 +162,112 @@ def _print_decision(shown: dict[str, Any]) -> None:
 def ingest(
     context: typer.Context,
     rebuild: Annotated[bool, typer.Option(help="Make the index anew from the catalog.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Take the documents folder over into the catalog and the index."""
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from agent import bootstrap
+    from knowledge import catalog, documents
 
     with opening.opened(context) as (settings, database):
-        knowledge = bootstrap.open_knowledge(settings, database, bootstrap.open_clock(settings))
+        clock = bootstrap.open_clock(settings)
+        knowledge = bootstrap.open_knowledge(settings, database, clock)
+        columns = (TextColumn("{task.description:<9}"), BarColumn(), MofNCompleteColumn())
         try:
-            problems = knowledge.findings()
-            report = knowledge.take_over()
-            with Progress(console=opening.console()) as bar:
-                task = bar.add_task("index", total=None)
-                knowledge.refresh(
-                    lambda done, total: bar.update(task, completed=done, total=total),
-                    rebuild=rebuild,
-                )
-                bar.update(task, total=1, completed=1)
+            with Progress(*columns, console=opening.console(), disable=as_json) as bar:
+                pages = _fetched_pages(settings, clock.now(), _steps(bar, "web pages"))
+                loaded = documents.load(
+                    settings.knowledge.documents, zone=settings.zone, pages=pages,
+                    progress=_steps(bar, "files"),
+                )  # fmt: skip
+                with database.transaction() as connection:
+                    report = catalog.sync(connection, loaded, clock.now())
+                knowledge.refresh(_steps(bar, "index"), rebuild=rebuild)
             size = knowledge.size
         finally:
             knowledge.close()
+    if as_json:
+        opening.print_json(_told(loaded, report, size))
+    else:
+        _print_ingested(loaded, report, size)
+
+
+def _steps(bar: Progress, name: str) -> Callable[..., None]:
+    """Moves a line of the bar that appears with its first step."""
+    tasks: list[TaskID] = []
+
+    def step(done: int, total: int, _what: str = "") -> None:
+        if not tasks:
+            tasks.append(bar.add_task(name, total=total))
+        bar.update(tasks[0], completed=done, total=total)
+
+    return step
+
+
+def _fetched_pages(
+    settings: Settings, now: datetime, progress: Callable[[int, int], None]
+) -> PageStore:
+    """The store of web pages, with what the folder's lists name and is due."""
+    from knowledge import documents, web_pages
+
+    store = web_pages.PageStore(settings.storage.data_folder / "web-pages")
+    addresses = documents.listed_addresses(settings.knowledge.documents)
+    if addresses:
+        web_pages.refresh(store, addresses, now, web_pages.Fetching(), progress)
+    return store
+
+
+def _told(loaded: Loaded, report: SyncReport, size: int) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "added": report.added,
+        "changed": report.changed,
+        "removed": report.removed,
+        "unchanged": report.unchanged,
+        "drafts": report.drafts,
+        "entries": size,
+        "sources": [asdict(source) for source in report.sources],
+        "problems": [asdict(problem) for problem in loaded.problems],
+        "ignored": [asdict(ignored) for ignored in loaded.ignored],
+    }
+
+
+_MOST_SOURCES_SHOWN = 60
+
+
+def _print_ingested(loaded: Loaded, report: SyncReport, size: int) -> None:
+    from collections import Counter
+
+    from rich.table import Table
+    from rich.text import Text
+
     console = opening.console()
-    for problem in problems:
-        console.print(f"! {problem}", markup=False, style="yellow")
+    skipped = Counter(problem.path for problem in loaded.problems)
+    shown = report.sources
+    if len(shown) > _MOST_SOURCES_SHOWN:
+        shown = tuple(s for s in shown if s.added or s.changed or s.removed or skipped[s.path])
+    table = Table("source", "new", "changed", "removed", "unchanged", "drafts", "skipped", box=None)
+    for source in shown:
+        counts = (
+            source.added, source.changed, source.removed, source.unchanged, source.drafts,
+            skipped[source.path],
+        )  # fmt: skip
+        name = Text(source.path, style="dim" if source.gone else "")
+        table.add_row(name, *(str(count) if count else "·" for count in counts))
+    for path in sorted(loaded.unreadable - {source.path for source in report.sources}):
+        table.add_row(Text(path, style="yellow"), "not taken", "", "", "", "", str(skipped[path]))
+    if table.row_count:
+        console.print(table)
+    for problem in loaded.problems:
+        console.print(f"! {problem}", markup=False, highlight=False, style="yellow")
+    if loaded.ignored:
+        kinds = ", ".join(sorted({ignored.reason for ignored in loaded.ignored}))
+        console.print(f"{len(loaded.ignored)} other files are no documents ({kinds})")
     console.print(
         f"{report.added} added, {report.changed} changed, {report.removed} removed, "
         f"{report.unchanged} unchanged; {size} entries can be found"
     )
+    if report.drafts:
+        console.print(f"{report.drafts} wait for approval and are not used in answers")

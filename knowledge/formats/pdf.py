@@ -111,28 +111,33 @@ def _page(document: Any, number: int) -> tuple[list[str], Skipped | None]:
     return lines, None
 
 
-def _shape(line: str) -> str:
-    return re.sub(r"\d+", "#", line)
-
-
 def _repeated(pages: Sequence[Sequence[str]]) -> frozenset[str]:
-    """Running heads and feet: what stands at the edges of most pages, but for a number."""
+    """Running heads and feet: what stands at the edges of most pages; in the first and the last
+    line, but for a number."""
     counts: Counter[str] = Counter()
     for lines in pages:
-        edges = {*lines[:_EDGE_LINES], *lines[-_EDGE_LINES:]}
-        counts.update({_shape(line) for line in edges})
+        counts.update({*lines[:_EDGE_LINES], *lines[-_EDGE_LINES:]})
+        counts.update({_numbered(line) for line in (*lines[:1], *lines[-1:])})
     written = sum(1 for lines in pages if lines)
-    return frozenset(
-        shape for shape, count in counts.items() if count >= 3 and count > 0.5 * written
-    )
+    return frozenset(line for line, count in counts.items() if count >= 3 and count > 0.5 * written)
+
+
+def _numbered(line: str) -> str:
+    # No line is written so: a running line with its number is told apart from one without.
+    return "\0" + re.sub(r"\d+", "#", line)
 
 
 def _without_edges(lines: Sequence[str], repeated: frozenset[str]) -> list[str]:
     kept = list(lines)
     for end in (0, -1):
-        for _ in range(_EDGE_LINES):
-            if kept and (_shape(kept[end]) in repeated or _PAGE_NUMBER.match(kept[end])):
-                kept.pop(end)
+        for step in range(_EDGE_LINES):
+            if not kept:
+                break
+            line = kept[end]
+            running = line in repeated or (step == 0 and _numbered(line) in repeated)
+            if not running and not _PAGE_NUMBER.match(line):
+                break
+            kept.pop(end)
     return kept
 
 

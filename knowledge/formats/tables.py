@@ -62,7 +62,7 @@ class TableReader:
         quoted: bool = False,
     ) -> None:
         """`quoted` says that cells are parted by commas, so that one too many is a slip."""
-        self._heading = heading
+        self._above = self._heading = heading
         self._zone = zone
         self._headed = headed
         self._place = place
@@ -77,8 +77,9 @@ class TableReader:
         if not any(cell.strip() for cell in row.cells):
             self._blank += 1
             return
-        if self._begun and self._blank and self._begins_anew(row):
-            self._begun, self._columns = False, None
+        if self._blank and self._has_table() and self._begins_anew(row):
+            yield from self.end()
+            self._begun, self._columns, self._heading = False, None, self._above
         self._blank = 0
         if self._begun:
             yield from self._taken(row)
@@ -96,6 +97,10 @@ class TableReader:
     def only_headed(self) -> bool:
         """Whether nothing but column names has come so far."""
         return not self._begun and len(self._first) < 2
+
+    def _has_table(self) -> bool:
+        """Whether more than titles has come so far."""
+        return self._begun or any(len(_distinct(row)) > 1 for row in self._first)
 
     def _begins_anew(self, row: Row) -> bool:
         """After an empty row: another table on the same sheet, with its title or its columns."""
@@ -213,11 +218,7 @@ def moment(text: str, zone: tzinfo | None, *, ends: bool = False) -> datetime | 
     if not text:
         return None
     spelled = re.sub(r"[年月/.](?=\d)", "-", text, count=2).replace("日", "").strip()
-    spelled = re.sub(
-        r"^(\d{4})-(\d{1,2})-(\d{1,2})",
-        lambda found: f"{found[1]}-{int(found[2]):02}-{int(found[3]):02}",
-        spelled,
-    )
+    spelled = re.sub(r"(?<=\D)(\d)(?!\d)", r"0\1", spelled)
     try:
         told = datetime.fromisoformat(spelled)
     except ValueError:

@@ -67,13 +67,18 @@ def _sheet(book: Any, sheet: Any) -> Iterator[Block]:
     yield Heading(1, "" if _UNNAMED.match(sheet.title) else sheet.title)
     yield Table(sheet.title)
     merges = _Merges(shape.merged)
+    gap = 0
     for row in sheet.iter_rows():
         cells = row[:_MOST_COLUMNS]
         number = next((cell.row for cell in cells if hasattr(cell, "row")), None)
         if number is None:
-            # Rows that are not there part tables from one another; where they stand is no matter.
-            yield Row(0, ())
+            # Rows that are not there part tables from one another; a million of them no more
+            # than two.
+            gap += 1
+            if gap <= 2:
+                yield Row(0, ())
             continue
+        gap = 0
         values = [_shown(cell) for cell in cells]
         last = max((at for at, value in enumerate(values) if value), default=-1)
         written = merges.filled(number, values[: last + 1])
