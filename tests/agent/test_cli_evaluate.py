@@ -176,6 +176,19 @@ def test_a_threshold_in_the_configuration_goes_before_and_is_told(
     assert told["threshold"] == 0.7
 
 
+def test_what_was_learned_for_other_synonyms_is_told_to_be_out_of_use(
+    owner: Owner, tmp_path: Path
+) -> None:
+    owner.types("evaluate", many(tmp_path), "--apply", "--no-learn", "--no-report")
+    settings = owner.folder / "config.yaml"
+    synonyms = "{documents: documents, synonyms: {会员日: [宠粉节]}}"
+    text = settings.read_text("utf-8").replace("{documents: documents}", synonyms)
+    settings.write_text(text, encoding="utf-8")
+    told = owner.types("evaluate", labels(tmp_path), "--no-report", "--json").json
+    assert told["threshold"] == 0.6
+    assert any("other synonyms, and is not in use" in note for note in told["notes"])
+
+
 def test_learning_is_tried_without_writing_anything(owner: Owner, tmp_path: Path) -> None:
     file = many(tmp_path)
     told = owner.types("evaluate", file, "--learn", "--no-report").out

@@ -147,7 +147,11 @@ class Examination:
         from knowledge.evaluation_report import Account
 
         report = examined.report
-        said = [*notes, *telling.not_asked(report)]
+        said = [
+            *notes,
+            *telling.not_asked(report),
+            *_forgotten(self.database, self.stored),
+        ]
         facts = [
             ("asked in", self.scope.group or "no group"),
             ("asked at", f"{self.now.astimezone(self.settings.zone):%Y-%m-%d %H:%M}"),
@@ -262,6 +266,21 @@ def _in(settings: Settings, temporary: Path, folder: Path) -> Settings:
     )
     documents = settings.knowledge.model_copy(update={"documents": folder.resolve()})
     return settings.model_copy(update={"storage": storage, "knowledge": documents})
+
+
+def _forgotten(database: Database, stored: Learned | None) -> Iterator[str]:
+    """What was learned for another embedding or other synonyms counts no more."""
+    from sqlalchemy import select
+
+    from knowledge.calibration import calibrations
+
+    with database.reading() as connection:
+        other = connection.execute(select(calibrations.c.labels)).first()
+    if stored is None and other is not None:
+        yield (
+            "A threshold was learned for another embedding or other synonyms, and is not in use: "
+            "--apply learns it anew."
+        )
 
 
 def _stored(database: Database, knowledge: KnowledgeBase) -> Learned | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from knowledge.audience import SearchScope
     from knowledge.catalog import Entry, Selection
     from knowledge.index import Passage
+    from knowledge.ranking import Signs
 
 _STATES = ("live", "draft", "replaced", "retired", "all")
 _ALIKE = 0.4  # share of the shorter one's character pairs
@@ -209,7 +210,7 @@ def search(
 
     from agent import bootstrap
     from agent.cli.knowledge import view
-    from knowledge import catalog
+    from knowledge import catalog, ranking
 
     with opening.opened(context) as (settings, database):
         clock = bootstrap.open_clock(settings)
@@ -220,6 +221,8 @@ def search(
             knowledge.take_over()
             knowledge.refresh()
             found = knowledge.index.search(text, scope, now, limit)
+            signs = knowledge.index.found(text, scope, now).signs
+            threshold = knowledge.answerer.threshold
         finally:
             knowledge.close()
         with database.reading() as connection:
@@ -231,6 +234,8 @@ def search(
                 "text": text,
                 "group": scope.group,
                 "at": now.astimezone(settings.zone),
+                "threshold": threshold,
+                "signs": dict(zip(ranking.SIGNS, signs.values, strict=True)) if signs else None,
                 "found": [
                     asdict(passage) | {"scope": str(entries[passage.entry_id].scope)}
                     for passage in found
@@ -244,10 +249,26 @@ def search(
         return
     if found:
         _print_found(found, entries)
+        if signs is not None:
+            opening.say(_why(found[0], signs, threshold))
     else:
         opening.say("nothing is found: no entry shares a word that matters with it")
     for entry, why in kept_back:
         opening.say(f"kept back: {entry.id} ({why}) {view.title(entry)}")
+
+
+def _why(best: Passage, signs: Signs, threshold: float) -> str:
+    """What speaks for the best entry, and what becomes of it."""
+    from knowledge import ranking
+
+    shown = dict(zip(ranking.SIGNS, signs.values, strict=True))
+    own = f" (its question: {shown['asked']:.0%})" if best.question else ""
+    fate = "answered" if best.score >= threshold else "not answered without a model"
+    return (
+        f"{best.entry_id} holds {shown['told']:.0%} of what was asked{own}; the question holds "
+        f"{shown['reverse']:.0%} of what the entry is about; {shown['unknown']:.0%} of it stands "
+        f"nowhere: {best.score:.2f}, {fate} (threshold {threshold:g})"
+    )
 
 
 def _print_found(found: list[Passage], entries: dict[int, Entry]) -> None:
