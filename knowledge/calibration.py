@@ -45,6 +45,8 @@ calibrations = sa.Table(
 _DIMENSION = 4096
 # Beyond this the built-in scale is sure, and a correction should not have to climb back.
 _MOST_SURE = 6.0
+# Where log odds end, for the sake of exp.
+_LIMIT = 30.0
 # Precisions of the prior: by how much signs, wording and the built-in estimate may be corrected.
 _SIGNS_HELD, _WORDING_HELD, _ESTIMATE_HELD, _BIAS_HELD = 10.0, 0.2, 20.0, 2.0
 _ROUNDS = 25
@@ -79,12 +81,16 @@ class Taught:
 
     def confidence(self, query: str, signs: ranking.Signs) -> float:
         """The corrected estimate (0..1) that the best passage answers `query`."""
-        total = self.bias + self.estimate * _log_odds(signs.confidence)
+        total = _log_odds(signs.confidence, limit=_LIMIT) + self._correction(query, signs)
+        return _odds(total)
+
+    def _correction(self, query: str, signs: ranking.Signs) -> float:
+        total = self.bias + (self.estimate - 1.0) * _log_odds(signs.confidence)
         total += sum(weight * value for weight, value in zip(self.signs, signs.values, strict=True))
         if self._worded:
             places, values = _sequences(query)
             total += float(self.wording[places] @ values)
-        return 1.0 / (1.0 + exp(-max(-30.0, min(30.0, total))))
+        return total
 
     @cached_property
     def _worded(self) -> bool:
@@ -94,10 +100,9 @@ class Taught:
         """The passages in the same order, with corrected scores."""
         if found.signs is None or not found.passages:
             return found.passages
-        before = _log_odds(found.passages[0].score, limit=30.0)
-        after = _log_odds(self.confidence(query, found.signs), limit=30.0)
+        correction = self._correction(query, found.signs)
         return tuple(
-            replace(passage, score=_odds(_log_odds(passage.score, limit=30.0) + after - before))
+            replace(passage, score=_odds(_log_odds(passage.score, limit=_LIMIT) + correction))
             for passage in found.passages
         )
 
@@ -265,4 +270,4 @@ def _log_odds(chance: float, limit: float = _MOST_SURE) -> float:
 
 
 def _odds(log_odds: float) -> float:
-    return 1.0 / (1.0 + exp(-max(-30.0, min(30.0, log_odds))))
+    return 1.0 / (1.0 + exp(-max(-_LIMIT, min(_LIMIT, log_odds))))

@@ -101,14 +101,19 @@ class Terms:
 
 
 class Language:
-    """Cuts text into terms; carries the owner's own synonyms beside the everyday ones.
+    """Cuts text into terms; carries the owner's own synonyms and words beside the everyday ones.
 
-    `synonyms` maps a name to the ways of saying it, for example
+    `dictionary` holds words to keep whole, such as product names that look like everyday words
+    (和的茶, Switch 2). `synonyms` maps a name to the ways of saying it, for example
     {"化妆水": ["爽肤水", "toner"]}. Two texts cut by two `Language`s of equal `fingerprint` are
     comparable; others are not.
     """
 
-    def __init__(self, synonyms: Mapping[str, Iterable[str]] | None = None) -> None:
+    def __init__(
+        self,
+        synonyms: Mapping[str, Iterable[str]] | None = None,
+        dictionary: Iterable[str] = (),
+    ) -> None:
         groups: dict[str, set[str]] = {name: set(words) for name, words in PARAPHRASES.items()}
         for name, words in (synonyms or {}).items():
             groups.setdefault(plain(name), set()).update({name, *words})
@@ -116,7 +121,9 @@ class Language:
         for name, ways in groups.items():
             for way in ways:
                 self._concept.setdefault(plain(way), f"≈{name}")
-        told = repr((VERSION, sorted(self._concept.items())))
+        kept = {word for word in map(plain, dictionary) if has_words(word)}
+        self._kept = _whole(kept) if kept else None
+        told = repr((VERSION, sorted(self._concept.items()), sorted(kept)))
         self.fingerprint = f"language-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
         # Latin ways are looked up word by word: `app` is not in `apple`.
         latin = {way for way in self._concept if not _CJK.search(way)}
@@ -146,6 +153,12 @@ class Language:
             concepts[self._mark(match)] = None
             return "|"
 
+        words: dict[str, None] = {}
+        runs: dict[str, None] = {}
+        if self._kept is not None:
+            for word in self._kept.findall(text):
+                words["".join(word.split())] = None
+            text = self._kept.sub("|", text)
         rest = self._concepts.sub(note, _TRAILING_NOT.sub("|", text))
         rest = _NEGATED.sub("|", rest)
         light: dict[str, None] = {}
@@ -159,8 +172,6 @@ class Language:
             return "|"
 
         rest = self._filler.sub(set_aside, rest)
-        words: dict[str, None] = {}
-        runs: dict[str, None] = {}
         for run in _RUN.findall(rest):
             if _CJK.match(run):
                 runs[run] = None
@@ -172,7 +183,7 @@ class Language:
 
     def index_terms(self, text: str) -> list[str]:
         """Every term of a plain text that a question could look up, repeats kept."""
-        found: list[str] = list(self.concepts(text))
+        found: list[str] = [*self.concepts(text), *self._whole_words(text)]
         for run in _RUN.findall(text):
             if _CJK.match(run):
                 found.extend(run)
@@ -189,7 +200,12 @@ class Language:
         Latin words stand between spaces: `" pro "` is not in `product`.
         """
         runs = (run if _CJK.match(run) else f" {_compact(run)} " for run in _RUN.findall(text))
-        return "|".join(runs) + "|" + "|".join(f"{mark}|" for mark in self.concepts(text))
+        whole = "".join(map(sought, self._whole_words(text)))
+        return f"{'|'.join(runs)}|{whole}|" + "|".join(f"{mark}|" for mark in self.concepts(text))
+
+    def _whole_words(self, text: str) -> list[str]:
+        found = self._kept.findall(text) if self._kept is not None else []
+        return ["".join(word.split()) for word in found]
 
 
 def _longest_of(words: Iterable[str]) -> str:
@@ -212,6 +228,14 @@ def _longest_of(words: Iterable[str]) -> str:
         return f"{together}?" if "" in node else together
 
     return pattern(tree)
+
+
+def _whole(words: Iterable[str]) -> re.Pattern[str]:
+    """A pattern for words of an owner's dictionary; Latin ones between word ends only."""
+    return re.compile(
+        rf"(?<![a-z0-9])(?=[a-z0-9])(?:{_longest_of(words)})(?![a-z0-9])"
+        rf"|(?={_CJK.pattern})(?:{_longest_of(words)})"
+    )
 
 
 def _compact(word: str) -> str:
