@@ -1,5 +1,5 @@
-"""Damaged, locked, swollen and mislabelled files: each is told with a remedy, and the file beside it
-is taken all the same."""
+"""Damaged, locked, swollen and mislabelled files: each is told with a remedy, and the file beside
+it is taken all the same."""
 
 from __future__ import annotations
 

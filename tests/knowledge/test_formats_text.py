@@ -11,9 +11,7 @@ from knowledge.documents import Chunk
 from knowledge.formats.encodings import decode
 
 SIMPLIFIED = "本店支持七天无理由退货，运费由买家承担。\n营业时间是上午十点到晚上八点。\n"
-TRADITIONAL = (
-    "本店支援七天鑑賞期，運費由買家負擔，請保持商品完整。\n營業時間是早上十點到晚上八點。\n"
-)
+TRADITIONAL = "本店支援七天鑑賞期，運費由買家負擔，請保持完整。\n營業時間是早上十點到晚上八點。\n"
 JAPANESE = "七日以内であれば返品できます。送料はお客様のご負担です。\n営業時間は十時からです。\n"
 
 

@@ -16,6 +16,11 @@ from knowledge.documents import Chunk, Problem
 from knowledge.formats.numbers import shown
 
 
+def _at(*parts: int) -> datetime:
+    """A moment as a sheet stores it: without a time zone."""
+    return datetime(*parts)  # type: ignore[arg-type]  # noqa: DTZ001
+
+
 class Book:
     """A workbook under construction, and what is read of it."""
 
@@ -84,9 +89,9 @@ def test_prices_percentages_and_dates_are_told_as_they_are_shown(book: Book) -> 
         (2.675, "0.00", "2.68"),
         (1e16, "General", "1e+16"),
         (3.0, "General", "3"),
-        (datetime(2026, 6, 18, 9, 5), "yyyy-mm-dd hh:mm", "2026-06-18 09:05"),
-        (datetime(2026, 6, 18), "mm-dd-yy", "2026-06-18"),
-        (datetime(2026, 6, 18), "m/d", "6/18"),
+        (_at(2026, 6, 18, 9, 5), "yyyy-mm-dd hh:mm", "2026-06-18 09:05"),
+        (_at(2026, 6, 18), "mm-dd-yy", "2026-06-18"),
+        (_at(2026, 6, 18), "m/d", "6/18"),
         (time(14, 5), "h:mm AM/PM", "2:05 PM"),
         (timedelta(hours=26, minutes=3), "[h]:mm", "26:03"),
         (True, "General", "TRUE"),

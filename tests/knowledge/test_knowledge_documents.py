@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import os
+import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from knowledge import documents
+from knowledge import catalog, documents
 from knowledge.audience import for_tags
 
 
@@ -181,3 +184,182 @@ def test_the_fingerprint_changes_with_edits_and_deletions_only(tmp_path: Path) -
     assert edited != before
     file.unlink()
     assert documents.fingerprint(tmp_path) != edited
+
+
+def test_links_are_followed_inside_the_folder_and_never_out_of_it(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "documents", tmp_path / "outside"
+    write(outside, "secret.md", "秘密。")
+    write(folder, "..data/faq.csv", FAQ)
+    write(folder, "a.md", "正文。")
+    (folder / "faq.csv").symlink_to("..data/faq.csv")
+    (folder / "same.md").symlink_to("a.md")
+    (folder / "loop").symlink_to(".")
+    (folder / "out").symlink_to(outside)
+    (folder / "file.md").symlink_to(outside / "secret.md")
+    (folder / "broken.md").symlink_to("nowhere.md")
+    loaded = documents.load(folder)
+    assert [d.path for d in loaded.documents] == ["a.md", "faq.csv"]
+    assert {p.path: p.message for p in loaded.problems} == {
+        "out": "the link leads out of the documents folder",
+        "file.md": "the link leads out of the documents folder",
+        "broken.md": "the link leads nowhere",
+    }
+
+
+def test_files_of_other_kinds_are_named_but_are_no_problem(tmp_path: Path) -> None:
+    write(tmp_path, "a.md", "正文。")
+    write(tmp_path, "logo.png", "x")
+    loaded = documents.load(tmp_path)
+    assert [(i.path, i.reason) for i in loaded.ignored] == [("logo.png", ".png")]
+    assert loaded.problems == ()
+
+
+def test_odd_names_are_read_and_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
+    for name in ("a b\n c.md", "价目#1.md", "🍵.md", "q'uote\".md"):
+        write(tmp_path, name, "正文。")
+    with open(os.fsencode(tmp_path) + b"/\xff.md", "wb") as file:
+        file.write(b"x")
+    loaded = documents.load(tmp_path)
+    assert len(loaded.documents) == 4
+    (problem,) = loaded.problems
+    assert "its name is no text" in problem.message
+    assert str(problem).isprintable()
+
+
+def test_a_file_that_grows_while_it_is_read_is_left_for_the_next_time(tmp_path: Path) -> None:
+    file = write(tmp_path, "faq.csv", FAQ + "".join(f"第{n}问？,答。\n" for n in range(3_000)))
+    done = threading.Event()
+
+    def save() -> None:
+        while not done.is_set():
+            with file.open("a", encoding="utf-8") as opened:
+                opened.write("再问？,答。\n")
+
+    writer = threading.Thread(target=save)
+    writer.start()
+    try:
+        loaded = documents.load(tmp_path)
+    finally:
+        done.set()
+        writer.join()
+    assert loaded.documents == ()
+    assert loaded.unsettled == {"faq.csv"}
+    assert loaded.still_there("faq.csv")
+
+
+def test_a_file_saved_a_moment_ago_may_still_be_in_the_middle_of_it(tmp_path: Path) -> None:
+    written = datetime.fromtimestamp(write(tmp_path, "faq.csv", FAQ).stat().st_mtime, UTC)
+    early = documents.load(tmp_path, settled_before=written - timedelta(seconds=1))
+    assert early.unsettled == {"faq.csv"}
+    assert documents.load(tmp_path, settled_before=written + timedelta(seconds=1)).documents
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open every folder")
+def test_a_folder_that_cannot_be_opened_keeps_what_is_known_of_it(tmp_path: Path) -> None:
+    write(tmp_path, "closed/faq.csv", FAQ)
+    (tmp_path / "closed").chmod(0)
+    try:
+        assert documents.load(tmp_path).still_there("closed/faq.csv")
+    finally:
+        (tmp_path / "closed").chmod(0o700)
+
+
+def test_a_known_file_is_not_read_again(tmp_path: Path) -> None:
+    write(tmp_path, "faq.csv", FAQ)
+    write(tmp_path, "b.md", "正文。")
+    known = {d.path: d.content_hash for d in documents.load(tmp_path).documents}
+    write(tmp_path, "b.md", "新的正文。")
+    again = documents.load(tmp_path, known=known)
+    assert [(d.path, d.already_known, len(d.chunks)) for d in again.documents] == [
+        ("b.md", False, 1),
+        ("faq.csv", True, 0),
+    ]
+
+
+def test_progress_names_each_source_in_turn(tmp_path: Path) -> None:
+    write(tmp_path, "a.md", "正文。")
+    write(tmp_path, "b.csv", FAQ)
+    steps: list[tuple[int, int, str]] = []
+    documents.load(tmp_path, progress=lambda *step: steps.append(step))
+    assert steps == [(0, 2, "a.md"), (1, 2, "b.csv"), (2, 2, "")]
+
+
+# --- taken over into the catalog -----------------------------------------------------------------
+
+NOW = datetime(2026, 6, 18, 9, tzinfo=UTC)
+
+
+def synced(database: sa.Engine, folder: Path) -> catalog.SyncReport:
+    with database.begin() as connection:
+        known = catalog.content_hashes(connection)
+        return catalog.sync(connection, documents.load(folder, known=known), NOW)
+
+
+def states(database: sa.Engine) -> dict[str, str]:
+    """The state of what each question answers now."""
+    with database.begin() as connection:
+        entries = catalog.list_entries(connection, state=None)
+    return {e.question or "": e.state.value for e in entries if e.replaced_by is None}
+
+
+def test_a_row_is_a_draft_until_it_is_approved_and_again_when_that_is_taken_back(
+    tmp_path: Path, database: sa.Engine
+) -> None:
+    header = "question,answer,approved\n一？,甲。,yes\n"
+    write(tmp_path, "faq.csv", f"{header}二？,乙。,no\n")
+    report = synced(database, tmp_path)
+    assert (report.added, report.drafts) == (2, 1)
+    assert states(database) == {"一？": "live", "二？": "draft"}
+    write(tmp_path, "faq.csv", f"{header}二？,乙。,yes\n")
+    report = synced(database, tmp_path)
+    assert (report.changed, report.unchanged, report.drafts) == (1, 1, 0)
+    assert states(database) == {"一？": "live", "二？": "live"}
+    write(tmp_path, "faq.csv", f"{header}二？,乙。,no\n")
+    synced(database, tmp_path)
+    assert states(database) == {"一？": "live", "二？": "draft"}
+    (tmp_path / "faq.csv").unlink()
+    assert synced(database, tmp_path).removed == 2
+
+
+def test_a_draft_of_a_file_that_was_approved_by_hand_stays_live(
+    tmp_path: Path, database: sa.Engine
+) -> None:
+    write(tmp_path, "faq.csv", "question,answer,approved\n二？,乙。,no\n")
+    synced(database, tmp_path)
+    with database.begin() as connection:
+        (draft,) = catalog.list_entries(connection, state=catalog.EntryState.DRAFT)
+        catalog.approve(connection, draft.id, NOW)
+    write(tmp_path, "faq.csv", "question,answer,approved\n二？,乙。,no\n三？,丙。,yes\n")
+    synced(database, tmp_path)
+    assert states(database) == {"二？": "live", "三？": "live"}
+
+
+def test_the_report_says_what_became_of_each_source(tmp_path: Path, database: sa.Engine) -> None:
+    write(tmp_path, "a.csv", FAQ)
+    write(tmp_path, "b.md", "正文。")
+    synced(database, tmp_path)
+    write(tmp_path, "a.csv", FAQ.replace("七天", "十天"))
+    (tmp_path / "b.md").unlink()
+    write(tmp_path, "c.txt", "新文件。")
+    told = {
+        source.path: (source.added, source.changed, source.removed, source.unchanged, source.gone)
+        for source in synced(database, tmp_path).sources
+    }
+    assert told == {
+        "a.csv": (0, 1, 0, 1, False),
+        "b.md": (0, 0, 1, 0, True),
+        "c.txt": (1, 0, 0, 0, False),
+    }
+
+
+def test_an_edit_of_a_file_with_many_rows_changes_only_what_was_edited(
+    tmp_path: Path, database: sa.Engine
+) -> None:
+    rows = [f"第{n}问？,第{n}答。\n" for n in range(6_000)]
+    write(tmp_path, "faq.csv", "question,answer\n" + "".join(rows))
+    assert synced(database, tmp_path).added == 6_000
+    rows[17] = "第17问？,新答。\n"
+    write(tmp_path, "faq.csv", "question,answer\n" + "".join(rows[:-1]))
+    report = synced(database, tmp_path)
+    assert (report.added, report.changed, report.removed) == (0, 1, 1)
+    assert report.unchanged == 5_998
