@@ -9,12 +9,14 @@ from typing import Any
 
 from agent.directory import GroupInfo, MemberInfo
 from agent.gate import Bot, Decision, GoOn, Reason, Said, Turn, question_of
-from agent.inbox import ClaimedTurn, Earlier
+from agent.inbox import ClaimedTurn, Earlier, Line
 from agent.messages import Mention, text_of
 from agent.sharing import question_key, stands_alone
 from knowledge.answers import Answer, Exchange, NoAnswer, NoAnswerReason, Question
 from knowledge.audience import SearchScope
 from knowledge.index import Passage
+
+_LONGEST_LINE = 200  # characters of a message that only leads up to the question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,7 @@ class Replies:
 class Case:
     """A turn to be judged.
 
-    `context` is what was said before it, for turns that may need it; `earlier` what the bot
+    `before` is what was said before it, for turns that may need it; `earlier` what the bot
     answered in this group a moment ago, newest first; `readings` what was read in its voice
     messages and pictures, by message id.
     """
@@ -47,7 +49,7 @@ class Case:
     turn: ClaimedTurn
     group: GroupInfo
     member: MemberInfo
-    context: tuple[str, ...] = ()
+    before: tuple[Line, ...] = ()
     earlier: tuple[Earlier, ...] = ()
     readings: Mapping[int, str] = field(default_factory=dict)
 
@@ -77,6 +79,31 @@ class Case:
     @property
     def mention(self) -> Mention:
         return Mention(external_id=self.member.external_id, name=self.member.name)
+
+    @property
+    def context(self) -> tuple[str, ...]:
+        """What was said before, as an operator reads it."""
+        return tuple(f"{line.sender}：{line.text[:_LONGEST_LINE]}" for line in self.before)
+
+    @property
+    def anonymous_context(self) -> tuple[str, ...]:
+        """The same by roles instead of names: who said it matters to an answer, their name does
+        not, and it may leave for a model."""
+        roles: dict[str, str] = {}
+        others = 0
+        for line in self.before:
+            if line.sender not in roles:
+                own = line.member_id == self.turn.member_id
+                others += not (line.from_self or own)
+                role = "客服助手" if line.from_self else "提问者" if own else f"成员{others}"
+                roles[line.sender] = role
+        told = []
+        for line in self.before:
+            text = line.text[:_LONGEST_LINE]
+            for name in sorted(filter(None, roles), key=len, reverse=True):
+                text = text.replace(f"@{name}", f"@{roles[name]}")
+            told.append(f"{roles[line.sender]}：{text}")
+        return tuple(told)
 
     @property
     def own_answer(self) -> Earlier | None:
@@ -110,7 +137,7 @@ class Case:
             scope=SearchScope(group=self.group.name, tags=self.group.tags),
             now=now,
             language=self.group.language,
-            context=self.context,
+            context=self.anonymous_context,
             quoted=(quote.text if quote else "") or go_on.shown or None,
             addressed=go_on.addressed,
             earlier=Exchange(question=before.question, entries=frozenset(before.cited))

@@ -539,6 +539,7 @@ class Line:
     """One message as people read it."""
 
     message_id: int
+    member_id: int
     sender: str
     from_self: bool
     text: str
@@ -551,6 +552,7 @@ _BEFORE = (
         messages.c.content,
         messages.c.from_self,
         messages.c.sent_at,
+        messages.c.member_id,
         members.c.name,
         members.c.alias,
     )
@@ -571,6 +573,7 @@ def context_before(
     return [
         Line(
             message_id=row.id,
+            member_id=row.member_id,
             sender=row.alias or row.name,
             from_self=row.from_self,
             text=text_of(content_from_json(row.content)),

@@ -93,7 +93,7 @@ class KnowledgeBase:
         await self._open()
         self._feed.publish("knowledge")
         pauses = max(round(self._refresh_seconds / _STALE_SECONDS), 1)
-        passed = 0
+        passed = failed = 0
         while True:
             await asyncio.sleep(_STALE_SECONDS)
             passed += 1
@@ -108,9 +108,12 @@ class KnowledgeBase:
             except StorageUnavailable as error:
                 log.error("knowledge waits", error=str(error))
                 self._seen = None  # an edit of the folder may not have been taken over
-            except Exception:
-                log.exception("knowledge not refreshed")
-                await asyncio.sleep(self._refresh_seconds)
+            except Exception as error:  # noqa: BLE001  logged below, with its traceback
+                failed += 1
+                _complain("knowledge not refreshed", error)
+                await asyncio.sleep(self._pause(failed))
+            else:
+                failed = 0
 
     @property
     def is_open(self) -> bool:
@@ -119,20 +122,26 @@ class KnowledgeBase:
     async def _open(self) -> None:
         """Warm up. Until an embeddings endpoint or vector server that is down comes back,
         questions become tickets rather than wait."""
+        failed = 0
         while True:
             try:
                 await asyncio.to_thread(self._warm_up)
             except StorageUnavailable:
                 raise
-            except Exception as error:
-                log.exception("knowledge cannot be opened; questions become tickets meanwhile")
+            except Exception as error:  # noqa: BLE001  logged below, with its traceback
+                failed += 1
+                _complain("knowledge cannot be opened; questions become tickets meanwhile", error)
                 self._fault = f"the knowledge base cannot be opened: {type(error).__name__}"
                 self.ready.set()
-                await asyncio.sleep(self._refresh_seconds)
+                await asyncio.sleep(self._pause(failed))
             else:
                 self._fault = ""
                 self.ready.set()
                 return
+
+    def _pause(self, failed: int) -> float:
+        """Seconds until the next try: longer each time, a minute at the most."""
+        return max(self._refresh_seconds, min(60.0, self._refresh_seconds * 2.0 ** (failed - 1)))
 
     def _warm_up(self) -> None:
         self._folder_changed()
@@ -226,6 +235,15 @@ class KnowledgeBase:
     def close(self) -> None:
         if self._index is not None:
             self._index.close()
+
+
+def _complain(what: str, error: Exception) -> None:
+    from knowledge.egress import Refused
+
+    if isinstance(error, Refused):
+        log.warning(what, why=str(error))  # the owner's own limits, not a fault to be traced
+    else:
+        log.error(what, exc_info=error)
 
 
 def learn(connection: Connection, lesson: Lesson, now: datetime) -> int:

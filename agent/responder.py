@@ -122,7 +122,7 @@ class Responder:
         since = self._now() - _A_MOMENT
         return replace(
             case,
-            context=_context(connection, case.turn),
+            before=_before(connection, case.turn),
             earlier=inbox.answered_since(connection, case.group.id, since),
         )
 
@@ -410,6 +410,5 @@ class Responder:
         self._feed.publish("decided")
 
 
-def _context(connection: Connection, turn: ClaimedTurn) -> tuple[str, ...]:
-    lines = inbox.context_before(connection, turn.group_id, turn.messages[0].id)
-    return tuple(f"{line.sender}：{line.text[:200]}" for line in lines)
+def _before(connection: Connection, turn: ClaimedTurn) -> tuple[inbox.Line, ...]:
+    return tuple(inbox.context_before(connection, turn.group_id, turn.messages[0].id))

@@ -60,8 +60,8 @@ def open_egress(settings: Settings, database: Database, clock: Clock) -> Egress:
         ),
         endpoints=Endpoints(allow=given.allow, deny=given.deny),
         masking=given.mask,
-        names=given.names,
-        public=given.public,
+        names=(*given.names, *settings.operators.members),
+        public=(*given.public, *(name for account in settings.channels for name in account.names)),
     )
 
 

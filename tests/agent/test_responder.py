@@ -297,3 +297,21 @@ async def test_who_joined_a_question_without_answer_joins_its_ticket(
         (ticket_id,) = connection.scalars(select(tickets.tickets.c.id))
         ticket = tickets.get(connection, ticket_id)
     assert [asker.member for asker in ticket.askers] == ["小满", "豆豆妈"]
+
+
+async def test_what_was_said_before_goes_to_the_knowledge_base_by_roles_not_names(
+    slow: Counter, knowledge: Pondering
+) -> None:
+    slow.say("豆豆妈", "@小满 你买的什么防晒")
+    slow.say("小满", "SPF50 那瓶")
+    slow.say("王姐", "豆豆妈快看")
+    await asked_meanwhile(slow)
+    slow.say("小满", "@小露 那这个多久补一次？")
+    await asked_meanwhile(slow)
+    await all_answered(slow, knowledge)
+    (asked,) = [question for question in knowledge.asked if question.addressed]
+    assert asked.context == (
+        "成员1：@提问者 你买的什么防晒",
+        "提问者：SPF50 那瓶",
+        "成员2：豆豆妈快看",
+    )
