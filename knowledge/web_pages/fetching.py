@@ -280,7 +280,8 @@ class _Visitor:
             if known:
                 return self._store.robots_text(site)
             raise _Failed(
-                f"its robots.txt cannot be had ({error.message})", "it is tried again later"
+                f"its robots.txt cannot be had ({error.message})",
+                error.remedy or "it is tried again later",
             ) from error
         visit = Visit(address=site, fetched_at=self._now.isoformat())
         self._store.keep_robots(site, visit, text)
