@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.bootstrap.application import Application, build
-from agent.bootstrap.knowledge import open_knowledge
+from agent.bootstrap.knowledge import open_egress, open_knowledge
 from agent.bootstrap.opening import (
     make_data_folder,
     open_clock,
@@ -23,6 +23,7 @@ __all__ = [
     "open_clock",
     "open_database",
     "open_directory",
+    "open_egress",
     "open_embedded_database",
     "open_knowledge",
     "open_promotions",

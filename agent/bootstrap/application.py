@@ -16,6 +16,7 @@ from agent.bootstrap.opening import (
 )
 from agent.bootstrap.policies import policy_of, replies, rules, still_quiet_until, welcome
 from agent.channels.base import Channel
+from agent.compliance.egress import Egress
 from agent.config import Account, Pace, Settings
 from agent.database import Database
 from agent.directory import Directory
@@ -65,8 +66,10 @@ def build(
     database: Database | None = None,
     attach: bool = True,
     channels: Callable[[Account], Channel] | None = None,
+    guard: Egress | None = None,
 ) -> Application:
-    """Wire an application. `attach=False`: share the work of others, attach no account."""
+    """Wire an application. `attach=False`: share the work of others, attach no account. `guard`:
+    whose record and budget calls of models count for, by default this database's."""
     clock = clock or open_clock(settings)
     database = database or open_database(settings)
     directory = open_directory(settings)
@@ -74,7 +77,7 @@ def build(
     turn_due = Signal()
     queued = Signal()
     owner = Owner.here()
-    guard = open_egress(settings, database, clock)
+    guard = guard or open_egress(settings, database, clock)
     knowledge = open_knowledge(settings, database, clock, feed, guard)
     promotions = open_promotions(settings, database, directory, clock, queued)
     responder = Responder(

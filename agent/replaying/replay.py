@@ -14,7 +14,9 @@ from pathlib import Path
 
 from agent import bootstrap
 from agent.bootstrap import Application
+from agent.compliance.egress import Egress
 from agent.config import Account, Pace, Settings
+from agent.database import Database
 from agent.errors import UsageError
 from agent.pacing import PaceLimits
 from agent.replaying import chat as exported
@@ -28,7 +30,7 @@ from agent.replaying.scratch import Places, ScratchDatabase
 from agent.replaying.tally import Tally
 from agent.replaying.turns import Json
 from agent.responder import Responder
-from agent.timekeeping import ManualClock
+from agent.timekeeping import ManualClock, SystemClock
 
 Progress = Callable[[int, int], None]  # messages played, of how many
 
@@ -111,6 +113,7 @@ class _Run:
     wishes: Wishes
     notes: list[str] = field(default_factory=list)
     _applications: list[Application] = field(default_factory=list)
+    _record: Database | None = None
 
     async def through(self, path: Path, out: Path, progress: Progress | None) -> Replayed:
         messages = deque(m for m in self.chat.messages if self._is_wanted(m.group))
@@ -138,6 +141,8 @@ class _Run:
         finally:
             for each in self._applications:
                 each.knowledge.close()
+            if self._record is not None:
+                self._record.close()
             database.close()
         prices = self.wishes.prices or _prices(self.owners)
         summary = tally.to_json(prices) | {
@@ -177,7 +182,11 @@ class _Run:
         """The application as it would run, on networks that swallow everything, with its
         knowledge open and none of its loops running."""
         application = bootstrap.build(
-            settings, clock=self.clock, database=database, channels=self._channel
+            settings,
+            clock=self.clock,
+            database=database,
+            channels=self._channel,
+            guard=self._owners_guard(),
         )
         first = not self._applications
         self._applications.append(application)
@@ -189,6 +198,14 @@ class _Run:
         application.knowledge.refresh()
         _ = application.knowledge.answerer
         return application
+
+    def _owners_guard(self) -> Egress | None:
+        """What really leaves counts against the owner's budget and stands in their record."""
+        if not self.wishes.with_model:
+            return None
+        if self._record is None:
+            self._record = bootstrap.open_database(self.owners)
+        return bootstrap.open_egress(self.owners, self._record, SystemClock())
 
     def _channel(self, account: Account) -> SwallowingChannel:
         return SwallowingChannel(

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import func, select
 from typer.testing import CliRunner
 
 from agent import bootstrap, config
 from agent.cli import app
+from agent.compliance.tables import egress_records
 from agent.config import Settings
 from agent.errors import UsageError
 from agent.replaying.costs import Cost, Prices, tokens
@@ -465,6 +467,11 @@ def test_a_model_is_asked_only_if_wanted_and_no_more_than_wanted(
     assert (cost["estimated"], cost["model_calls"]) == (False, 2)
     assert (cost["input_tokens"], cost["output_tokens"]) == (600, 20)
     assert "After 2 calls the model was not asked" in " ".join(community.replayed.notes)
+    # What really left is the owner's to answer for.
+    database = bootstrap.open_database(community.settings)
+    with database.reading() as connection:
+        assert connection.scalar(select(func.count()).select_from(egress_records)) == 2
+    database.close()
 
 
 # -- the command --------------------------------------------------------------------
