@@ -38,6 +38,7 @@ class Code(StrEnum):
     DATE = "date"
     TIME = "time"
     PHONE = "phone"
+    MISPLACED = "misplaced"
     CODE = "code"
     NAME = "name"
     ADDRESS = "address"
@@ -110,7 +111,8 @@ _PROMISES = re.compile(
     r"根治|治愈|治好|药到病除|"
     r"(?:无|没有|零)(?:任何)?副作用|零风险|无风险|无任何风险|最便宜|最低价|全网最|全国最|史上最|第一品牌|"
     r"国家级|最高级|最佳|稳赚|包赚|保本|包治|包退|包换|包赔|赔偿|赔付|赔您|赔你|假一赔|免费|白送|赠送|送您|送你|"
-    r"包邮|免运费|半价|对折|全额|终身|永久|无条件|立刻退|马上退|"
+    r"包邮|免运费|半价|对折|全额|终身|永久|无条件|"
+    r"明天|后天|下周|下个?月|今晚|立即|立刻|马上|秒到|当天|当日|"
     r"guarantee|100 percent|risk[- ]free|no side effects?|cure[sd]?\b|cheapest|lowest price|"
     r"for free|free of charge|compensat|必ず|絶対|完治|保証|無料|返金保証"
 )
@@ -119,6 +121,11 @@ _ITSELF = re.compile(
     r"大语言模型|语言模型|作为一个?ai|作为人工智能|excerpt|摘录\s*\d|answerable|citations?\b|"
     r"system prompt|my instructions|my rules|ignore (?:all|previous|the)|developer mode|jailbreak|"
     r"language model|as an ai|プロンプト|システム指示|指示を無視"
+)
+_ORDERS = re.compile(
+    r"忽略|无视|忘记|规则|提示词|扮演|假装|你现在是|从现在起|指令|命令你|照我说|原样|复述|开发者|"
+    r"ignore|forget|disregard|pretend|act as|you are now|instructions?|prompt|rules?\b|repeat|"
+    r"無視|忘れて|ふりをして|指示|命令|ルール"
 )
 _LEAK_CHARACTERS = 20
 
@@ -175,6 +182,14 @@ def _objections(
     flipped = grounds.flipped(text, cited)
     if flipped:
         yield Objection(code=Code.CONTRADICTS, words=f"与资料的肯定或否定相反：「{flipped}」")
+    if not grounds.comparable(text, cited, language):
+        # A translation cannot be compared; of one that somebody ordered nothing is certain.
+        if _ORDERS.search(plain(asked)):
+            yield Objection(code=Code.UNSUPPORTED, words="问题里夹着指令，译文无法核对")
+        return
+    misplaced = grounds.misplaced(links.without(text), links.without(cited))
+    if misplaced:
+        yield Objection(code=Code.MISPLACED, words=f"资料里的「{misplaced}」说的是别的")
     unsupported = grounds.unsupported(text, cited, asked)
     if unsupported:
         yield Objection(code=Code.UNSUPPORTED, words=f"资料里没有这样的内容：「{unsupported}」")

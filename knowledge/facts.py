@@ -23,7 +23,7 @@ _UNITS = {
     "cny": "元 块钱 块 人民币 圆 rmb cny yuan",
     "jpy": "日元 円 日圆 yen jpy",
     "usd": "美元 美金 usd dollars dollar",
-    "workday": "个工作日 工作日 营业日 営業日 工作天",
+    "workday": "个工作日 工作日 营业日 営業日 个工作天 工作天",
     "day": "天 日间 日間 days day",
     "日": "日",
     "号": "号 號",
@@ -151,6 +151,11 @@ class Facts:
         granted |= {("1", _CANONICAL[counter]) for counter in _ONE.findall(self._spelled)}
         self._granted = granted
 
+    @property
+    def units(self) -> frozenset[str]:
+        """The units of all numbers that are told."""
+        return frozenset(unit for value, unit in self._granted if value[:1].isdigit() and unit)
+
     def bear_out(self, claim: Claim) -> bool:
         """Whether a claim stands in the sources, however it is written there."""
         if claim.accepts & self._granted:
@@ -176,6 +181,15 @@ def spelled(text: str) -> str:
     )
     digits = re.sub(r"(?<=\d)[,，](?=\d{3}(?!\d))", "", digits)
     return in_digits(_WORKDAYS.sub("工作日", digits))
+
+
+def wording(text: str) -> str:
+    """A text without the facts it states, in one spelling: what is left is how it says them."""
+    told = spelled(text)
+    for match in reversed(list(_TOKEN.finditer(told))):
+        if _claim(match, told) is not None:
+            told = f"{told[: match.start()]}|{told[match.end() :]}"
+    return told
 
 
 def claims(text: str) -> Iterator[Claim]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from knowledge import links
-from knowledge.facts import claims, spelled
+from knowledge.facts import Facts, claims, spelled, wording
 from knowledge.language import plain
 
 _HAN = r"\u3400-\u4dbf\u4e00-\u9fff"
@@ -36,14 +36,12 @@ _EMPTY = re.compile(
     r"没有问题|没问题|没关系|没有|当然|好的|不行|不能|不可以|放心|您好|你好|请问|抱歉|不好意思|谢谢|感谢|欢迎|如果|需要|可以|我们|咱们|您|你|亲|哦|呢|呀|啊|吧|哈|的|了|是|在|就"
     r"|也|都|和|与|及|请|会|还|再|很|为|有|这|那|ます|です|ください|ません|の|は|が|を|に|で|と|も"
 )
-# Numbers and weekdays are looked up one by one, however they are written.
-_FACT = re.compile(r"(?:周|星期|礼拜)[一二三四五六日天末]|\d+")
 _SENTENCE = re.compile(r"[。！？!?；;\n]+")
 _NOT = re.compile(
     r"不(?![过但仅同错断久足少妨限管论])|没(?!关系|问题)|无(?![论线锡糖])|未(?!来)|勿|禁止|严禁|别(?![人的样墅])"
     r"|ません|ない|できず|\bnot\b|n't\b|\bno\b|\bnever\b"
 )
-_MODAL = re.compile(r"可以|可能|能够|能|会|要|可|请|支持|需要|需|得")
+_MODAL = re.compile(r"可以|可能|能够|能|会|要|可|请|支持|需要|需|得|建议|推荐|适合|适宜")
 _QUESTION = re.compile(
     r"[吗呢么]\s*$|[?？]|能不能|可不可以|是不是|有没有|会不会|要不要|是否|ですか|ますか"
 )
@@ -90,19 +88,37 @@ def flipped(text: str, cited: str) -> str:
     return ""
 
 
-def unsupported(text: str, cited: str, asked: str) -> str:
-    """A sentence (or the whole) whose wording has next to nothing from the sources, '' if all has.
+def misplaced(text: str, cited: str) -> str:
+    """A number that stands in the sources, but about something else: the sentence it is told in is
+    like one of theirs that holds another number of this unit, and like none that holds it."""
+    sources = [(Facts(one), _content(one)) for one in _SENTENCE.split(cited) if one.strip()]
+    for sentence in _SENTENCE.split(text):
+        content = _content(sentence)
+        for claim in claims(sentence):
+            holding = [len(content & said) for facts, said in sources if facts.bear_out(claim)]
+            units = {unit for value, unit in claim.accepts if value[:1].isdigit() and unit}
+            other = [
+                len(content & said)
+                for facts, said in sources
+                if not facts.bear_out(claim) and not units.isdisjoint(facts.units)
+            ]
+            if holding and max(holding) == 0 and max(other, default=0) >= 2:
+                return claim.written
+    return ""
 
-    Only where answer and sources are of one script; a translation shares no characters.
-    """
-    source = plain(cited)
-    japanese, told_japanese = (_kana_share(each) > 0.2 for each in (cited, text))
-    han = len(re.findall(rf"[{_HAN}]", source))
-    told_han = len(re.findall(rf"[{_HAN}]", plain(text)))
-    if not told_han and not told_japanese:
-        return "" if han > len(_WORD.findall(source)) else _unsupported_words(text, cited, asked)
-    if not han or japanese != told_japanese:
-        return ""
+
+def comparable(text: str, cited: str, language: str) -> bool:
+    """Whether an answer and its sources are in one script; a translation shares no characters."""
+    japanese = _kana_share(text) > (0.0 if language.startswith("ja") else 0.2)
+    scripts = (_latin(text), japanese)
+    return scripts == (_latin(cited), _kana_share(cited) > 0.2)
+
+
+def unsupported(text: str, cited: str, asked: str) -> str:
+    """A sentence (or the whole) whose wording has next to nothing from the sources, '' if all has;
+    for texts that are `comparable`."""
+    if _latin(text):
+        return _unsupported_words(text, cited, asked)
     said = _pairs(spelled(cited)) | _content(cited)
     known = said | _content(asked)
     whole: list[bool] = []
@@ -115,14 +131,15 @@ def unsupported(text: str, cited: str, asked: str) -> str:
         borne_out = borne_out or not said.isdisjoint(pairs)
         if len(hits) >= 6 and sum(hits) / len(hits) < 0.2:
             return sentence.strip()[:40]
-    # An answer of a word or two may be a plain yes; a longer one has something from its sources.
-    if (len(whole) >= 4 and sum(whole) / len(whole) < 0.3) or (len(whole) >= 2 and not borne_out):
+    if len(whole) >= 4 and sum(whole) / len(whole) < 0.3:
         return text.strip()[:40]
-    return ""
+    # An answer of a word may be one of the question's; a longer one has some from its sources.
+    alien = (len(whole) >= 2 and not borne_out) or (len(whole) == 1 and not any(whole))
+    return text.strip()[:40] if alien and not borne_out else ""
 
 
 def _content(text: str) -> set[str]:
-    return _pairs(_FACT.sub("|", _EMPTY.sub("|", spelled(text))))
+    return _pairs(_EMPTY.sub("|", wording(text)))
 
 
 def _unsupported_words(text: str, cited: str, asked: str) -> str:
@@ -162,3 +179,9 @@ def _joined(text: str) -> str:
 def _kana_share(text: str) -> float:
     letters = re.findall(rf"[{_HAN}\u3041-\u30fa]", text)
     return len(re.findall(r"[\u3041-\u30fa]", text)) / len(letters) if letters else 0.0
+
+
+def _latin(text: str) -> bool:
+    spelled_out = plain(text)
+    others = len(re.findall(rf"[{_HAN}\u3041-\u30fa]", spelled_out))
+    return others < len(_WORD.findall(spelled_out))

@@ -10,8 +10,9 @@ _ENDS = r"[^\s，。；、！？）】」》『』“”\"'<>|]"
 _LINK = re.compile(
     rf"""
     (?:[a-z][a-z0-9+.\-]{{1,15}}://|www\.|(?:tel|sms|mailto|weixin|javascript|data):){_ENDS}+
-  | [\w.+\-]+@[\w\-]+(?:\.[\w\-]+)+
-  | (?<![\w@.])(?:[\w\-]+\.)+(?:[a-z]{{2,}}|中国|公司|网络|网店|商城|在线)(?![a-z\d])
+  | (?<![\w.+\-])[\w.+\-]{{1,64}}@[\w\-]+(?:\.[\w\-]+)+
+  | (?<![\w@.\-])(?:[\w\-]+\.)+(?:[a-zа-яё\u0370-\u03ff]{{2,}}|中国|公司|网络|网店|商城|在线)
+      (?![a-z\d])
       (?::\d+)?(?:/{_ENDS}*)?
   | (?<![\d.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?::\d+)?(?:/{_ENDS}*)?
     """,
@@ -19,14 +20,14 @@ _LINK = re.compile(
 )
 # Spelled so that a filter misses it and a reader does not.
 _DISGUISED = re.compile(
-    r"[a-z0-9\-]{2,}\s*(?:[。·•∙]|\[\s*\.\s*\]|\(\s*(?:\.|dot|点)\s*\)|\s+dot\s+|点|\s+\.\s*|\s*\.\s+)\s*"
+    r"(?<![a-z0-9\-])[a-z0-9\-]{2,63}\s{0,5}(?:[。·•∙]|\[\s*\.\s*\]|\(\s*(?:\.|dot|点)\s*\)|\s+dot\s+|点|\s+\.\s*|\s*\.\s+)\s*"
     r"(?:com|cn|net|org|top|xyz|shop|vip|cc|me|info|site|link|club)(?![a-z])",
     re.IGNORECASE,
 )
 _CONTACT = re.compile(
     r"(?:微信|威信|薇信|v信|vx|wx|wechat|公众号|小程序|视频号|小红书|抖音|微博|qq|line|telegram|whatsapp"
-    r"|群号|暗号|口令|密码|优惠码|兑换码|邀请码|验证码)"
-    r"\s*(?:群|号|号码|id|账号|名|名称|搜索?|加|是|为|[:：「『“\"])*\s*([a-z0-9][a-z0-9_\-]{2,})",
+    r"|群号|暗号|口令|密码|优惠码|兑换码|邀请码|验证码|password|passcode|パスワード|合言葉)"
+    r"\s*(?:群|号|号码|id|账号|名|名称|搜索?|加|是|为|is\b|は|[:：「『“\"])*\s*([a-z0-9][a-z0-9_\-]{2,})",
     re.IGNORECASE,
 )  # fmt: skip
 

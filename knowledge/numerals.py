@@ -8,7 +8,7 @@ _FORMAL = str.maketrans("壹贰叁肆伍陆柒捌玖拾佰仟〇弍", "一二三
 _DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")} | {"两": 2}
 _SCALES = {"十": 10, "百": 100, "千": 1_000, "万": 10_000, "亿": 100_000_000}
 _MEASURED = (
-    "个?工作日|个?小时|个?钟头|个?月|个?星期|个?礼拜|营业日|天|日|号|分钟|秒|年|周(?![一二三四五六日天末到围边])"
+    "个?工作日|个?工作天|个?小时|个?钟头|个?月|个?星期|个?礼拜|营业日|天|日|号|分钟|秒|年|周(?![一二三四五六日天末到围边])"
     "|元|块|折|岁|度|毫升|升|毫克|公斤|千克|克|斤|厘米|毫米|公里|倍|成|積分|积分|円|时|時|点(?![击评赞开心])|割"
 )
 # With these 一 says "a" or "each", not "exactly one".
@@ -18,11 +18,11 @@ _COUNTED = (
 )
 _FIGURES = "零一二两三四五六七八九十百千万亿"
 _QUANTITY = re.compile(
-    rf"(?P<quantity>[{_FIGURES}]+)(?=(?P<counter>(?:{_MEASURED})|(?P<counted>{_COUNTED})))"
+    rf"(?<![{_FIGURES}])(?P<quantity>[{_FIGURES}]{{1,16}})(?=(?P<counter>(?:{_MEASURED})|(?P<counted>{_COUNTED})))"
 )
 # Without a unit only what cannot be a turn of speech (万一, 千万, 十分, 百分之).
 _BARE = re.compile(
-    r"(?<!百分之)[一二两三四五六七八九]?[百十千万][零一二三四五六七八九十百千万]*[一二三四五六七八九十百千万](?!分之)"
+    r"(?<!百分之)[一二两三四五六七八九]?[百十千万][零一二三四五六七八九十百千万]{0,12}[一二三四五六七八九十百千万](?!分之)"
 )
 _IDIOMS = re.compile(
     r"千万(?!元|块)|万一|万千|百十|十分(?!钟)|百分(?!之)|百万(?=级)|十全|百搭|千百"
@@ -34,7 +34,7 @@ _PARTED = re.compile(r"百分之([零一二两三四五六七八九十百]+)")
 _TENTHS = re.compile(
     r"(?<![\d.])(\d(?:\.\d)?)(?:成(?![为功份人员交熟本年品立长套组对])|割(?=引|$|\s))"
 )
-_SCALED = re.compile(r"(\d+(?:\.\d+)?)\s*([百千万亿])(?![分一])")
+_SCALED = re.compile(r"(?<![\d.])(\d{1,15}(?:\.\d{1,6})?)\s*([百千万亿])(?![分一])")
 _HALF = re.compile(r"半(?=年|个?月|个?小时|天)")
 _POINT = re.compile(r"([零一二三四五六七八九])点([零一二三四五六七八九])(?=折|元|倍|升|克|个百分)")
 

@@ -93,7 +93,8 @@ class Writer:
         text = checks.chat_text(masked.restored(_tidy(draft.answer)))
         if not text:
             return none(NoAnswerReason.MODEL_NONSENSE, "answerable, but empty")
-        wrong = checks.objection(
+        wrong = await asyncio.to_thread(
+            checks.objection,
             text, citations=draft.citations, sources=[source_text(one) for one in passages],
             asked=asked, language=language, prompt=prompt,
             rules=replace(self._rules, own_group=question.scope.group),
