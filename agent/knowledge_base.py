@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from sqlalchemy import Connection
 from agent.database import Database
 from agent.errors import Finding, StorageUnavailable, UsageError
 from agent.signals import Feed
+from agent.sources import Sources
 from agent.tickets import Lesson
 
 if TYPE_CHECKING:
@@ -21,11 +23,14 @@ if TYPE_CHECKING:
     from knowledge.calibration import Learned
     from knowledge.catalog import SyncReport
     from knowledge.documents import Loaded
+    from knowledge.documents import Progress as Reading
     from knowledge.index import Index, Progress
+    from knowledge.web_pages import Fetched
 
 log = structlog.get_logger(__name__)
 
 _STALE_SECONDS = 0.3  # how soon a learned entry answers
+_LOOK_FOR_PAGES_SECONDS = 600.0  # between looks whether a web page is due
 
 
 class KnowledgeBase:
@@ -38,7 +43,7 @@ class KnowledgeBase:
         self,
         *,
         database: Database,
-        documents: Path,
+        sources: Sources,
         marker: Path,
         open_index: Callable[[], Index],
         open_answerer: Callable[[Index], Answerer],
@@ -47,7 +52,7 @@ class KnowledgeBase:
         feed: Feed,
     ) -> None:
         self._database = database
-        self._documents = documents
+        self._sources = sources
         self._marker = marker
         self._open_index = open_index
         self._open_answerer = open_answerer
@@ -57,6 +62,7 @@ class KnowledgeBase:
         self._index: Index | None = None
         self._answerer: Answerer | None = None
         self._seen: str | None = None
+        self._look_for_pages = asyncio.Event()
         self._learned: Learned | None = None
         self._fault = ""  # why it cannot be opened at present
         self.ready = asyncio.Event()
@@ -92,6 +98,23 @@ class KnowledgeBase:
         """Warm up, then follow edits of the folder and of the catalog until cancelled."""
         await self._open()
         self._feed.publish("knowledge")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_pages())
+            group.create_task(self._follow_folder_and_catalog())
+
+    async def _follow_pages(self) -> None:
+        """Fetch the web pages that the folder lists, when they are due; what came is an edit."""
+        while True:
+            self._look_for_pages.clear()
+            try:
+                await asyncio.to_thread(self._sources.fetch)
+            except Exception:
+                log.exception("web pages not fetched")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_FOR_PAGES_SECONDS):
+                    await self._look_for_pages.wait()
+
+    async def _follow_folder_and_catalog(self) -> None:
         pauses = max(round(self._refresh_seconds / _STALE_SECONDS), 1)
         passed = failed = 0
         while True:
@@ -101,7 +124,8 @@ class KnowledgeBase:
                 if passed % pauses == 0:
                     await self._database.read(self.calibrate)
                     if await asyncio.to_thread(self._folder_changed):
-                        await asyncio.to_thread(self.take_over)
+                        self._look_for_pages.set()
+                        await asyncio.to_thread(self._take_over_what_changed)
                 if await self._database.read(self.index.stale):
                     await asyncio.to_thread(self.refresh)
                     self._feed.publish("knowledge")
@@ -146,7 +170,7 @@ class KnowledgeBase:
     def _warm_up(self) -> None:
         self._folder_changed()
         if not self._taken_over_before():
-            self.take_over()
+            self._take_over_what_changed(settled=False)
         self.refresh()
         _ = self.answerer
 
@@ -165,9 +189,7 @@ class KnowledgeBase:
         log.info("calibration taken over", labels=learned.labels if learned else 0)
 
     def _folder_changed(self) -> bool:
-        from knowledge import documents
-
-        seen = documents.fingerprint(self._documents)
+        seen = self._sources.fingerprint()
         changed, self._seen = seen != self._seen, seen
         return changed
 
@@ -184,24 +206,38 @@ class KnowledgeBase:
         with self._database.reading() as connection:
             return f"{self._seen} {catalog.identity(connection)}"
 
-    def load(self) -> Loaded:
+    def fetch(self, progress: Progress | None = None) -> Fetched | None:
+        """Fetch the web pages that are due, now; None if none are listed. Uses the network."""
+        return self._sources.fetch(progress)
+
+    def load(self, progress: Reading | None = None) -> Loaded:
         """What the folder holds, with what is wrong in it."""
-        from knowledge import documents
+        return self._sources.load(progress=progress)
 
-        return documents.load(self._documents)
+    def _take_over_what_changed(self, *, settled: bool = True) -> None:
+        """Read what changed; with `settled` no file that somebody is writing at this moment."""
+        from knowledge import catalog
 
-    def take_over(self) -> SyncReport:
+        self._folder_changed()  # an edit during the reading is seen again afterwards
+        with self._database.reading() as connection:
+            known = catalog.content_hashes(connection)
+        loaded = self._sources.load(known=known, settled=settled)
+        self.take_over(loaded)
+        if loaded.unsettled:
+            self._seen = None
+
+    def take_over(self, loaded: Loaded | None = None) -> SyncReport:
         """Bring the catalog to what the folder holds; says in the log what could not be used."""
         from knowledge import catalog
 
-        # An edit during the reading is seen again afterwards.
-        self._folder_changed()
-        loaded = self.load()
+        if loaded is None:
+            self._folder_changed()
+            loaded = self.load()
         for problem in loaded.problems:
             log.warning("document", problem=str(problem))
         with self._database.transaction() as connection:
             report = catalog.sync(connection, loaded, self._now())
-        if not loaded.problems:
+        if not loaded.problems and self._seen is not None:
             self._marker.write_text(self._mark(), "utf-8")
         if report.anything:
             log.info(

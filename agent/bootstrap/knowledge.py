@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,14 @@ from agent.database import Database
 from agent.knowledge_base import KnowledgeBase
 from agent.responder import Readings
 from agent.signals import Feed
+from agent.sources import Sources
 from agent.timekeeping import Clock
 
 if TYPE_CHECKING:
     from knowledge.answering import Answerer
     from knowledge.index import Index
     from knowledge.providers import MediaModel
+    from knowledge.web_pages import Fetching
     from knowledge.writing import Writer
 
 
@@ -31,13 +34,31 @@ def open_knowledge(
     guard = guard or open_egress(settings, database, clock)
     return KnowledgeBase(
         database=database,
-        documents=settings.knowledge.documents,
+        sources=Sources(
+            folder=settings.knowledge.documents,
+            pages=settings.storage.data_folder / "web-pages",
+            zone=settings.zone,
+            fetching=partial(_fetching, settings),
+            now=clock.now,
+            most_entries=settings.knowledge.largest_file_entries,
+        ),
         marker=settings.storage.data_folder / "documents.seen",
         open_index=partial(open_index, settings, guard),
         open_answerer=partial(open_answerer, settings, guard),
         refresh_seconds=settings.knowledge.refresh_seconds,
         now=clock.now,
         feed=feed or Feed(),
+    )
+
+
+def _fetching(settings: Settings) -> Fetching:
+    from knowledge.web_pages import Fetching
+
+    web = settings.knowledge.web
+    return Fetching(
+        refresh_every=timedelta(hours=web.refresh_hours),
+        allowed_hosts=frozenset(web.allowed_hosts),
+        contact=web.contact,
     )
 
 
@@ -70,7 +91,7 @@ def open_index(settings: Settings, guard: Egress) -> Index:
     from knowledge.index import Index
     from knowledge.language import Language
 
-    language = Language(settings.knowledge.synonyms)
+    language = Language(settings.knowledge.synonyms, settings.knowledge.dictionary)
     wanted = settings.knowledge.embeddings
     hosted = settings.hosted_embedding
     embeddings = providers.embeddings(

@@ -11,7 +11,6 @@ from agent.cli.opening import AsJson
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from rich.progress import Progress, TaskID
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from agent.gate import Decision, GoOn
     from knowledge.catalog import SyncReport
     from knowledge.documents import Loaded
-    from knowledge.web_pages import PageStore
 
 
 def add_to(app: typer.Typer) -> None:
@@ -168,21 +166,15 @@ def ingest(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from agent import bootstrap
-    from knowledge import catalog, documents
 
     with opening.opened(context) as (settings, database):
-        clock = bootstrap.open_clock(settings)
-        knowledge = bootstrap.open_knowledge(settings, database, clock)
+        knowledge = bootstrap.open_knowledge(settings, database, bootstrap.open_clock(settings))
         columns = (TextColumn("{task.description:<9}"), BarColumn(), MofNCompleteColumn())
         try:
             with Progress(*columns, console=opening.console(), disable=as_json) as bar:
-                pages = _fetched_pages(settings, clock.now(), _steps(bar, "web pages"))
-                loaded = documents.load(
-                    settings.knowledge.documents, zone=settings.zone, pages=pages,
-                    progress=_steps(bar, "files"),
-                )  # fmt: skip
-                with database.transaction() as connection:
-                    report = catalog.sync(connection, loaded, clock.now())
+                knowledge.fetch(_steps(bar, "web pages"))
+                loaded = knowledge.load(_steps(bar, "files"))
+                report = knowledge.take_over(loaded)
                 knowledge.refresh(_steps(bar, "index"), rebuild=rebuild)
             size = knowledge.size
         finally:
@@ -203,19 +195,6 @@ def _steps(bar: Progress, name: str) -> Callable[..., None]:
         bar.update(tasks[0], completed=done, total=total)
 
     return step
-
-
-def _fetched_pages(
-    settings: Settings, now: datetime, progress: Callable[[int, int], None]
-) -> PageStore:
-    """The store of web pages, with what the folder's lists name and is due."""
-    from knowledge import documents, web_pages
-
-    store = web_pages.PageStore(settings.storage.data_folder / "web-pages")
-    addresses = documents.listed_addresses(settings.knowledge.documents)
-    if addresses:
-        web_pages.refresh(store, addresses, now, web_pages.Fetching(), progress)
-    return store
 
 
 def _told(loaded: Loaded, report: SyncReport, size: int) -> dict[str, Any]:

@@ -167,10 +167,12 @@ class WebPages(Part):
 
     allowed_hosts: tuple[str, ...] = ()
     refresh_hours: float = Field(24, gt=0)
+    contact: str = ""
 
 
 class Knowledge(Part):
     documents: Path = Path("knowledge/documents")
+    largest_file_entries: int = Field(200_000, gt=0)
     web: WebPages = WebPages()
     embeddings: Embeddings = Embeddings()
     threshold: float | None = Field(None, ge=0, le=1)

@@ -29,7 +29,8 @@ from agent.inbox import record
 from agent.messages import InboundMessage, Text
 from agent.timekeeping import ShiftedClock
 
-TOMORROW = datetime.now(UTC) + timedelta(days=1)
+# At noon: whenever the test runs, the offer is not due in quiet hours.
+TOMORROW = (datetime.now(UTC) + timedelta(days=1)).replace(hour=12, minute=0)
 CONFIG = """
 storage: {data_folder: var}
 channels: [{kind: web, account: demo, bot_name: 小露}]

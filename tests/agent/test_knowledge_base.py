@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy as np
 from agent.database import Database
 from agent.knowledge_base import KnowledgeBase
 from agent.signals import Feed
+from agent.sources import Sources
 from knowledge import calibration, ranking
 from knowledge.answering import (
     DEFAULT_THRESHOLD,
@@ -24,6 +27,15 @@ from knowledge.answering import (
 from knowledge.index import Index, SearchScope
 from knowledge.language import Language
 from knowledge.providers import embeddings
+from knowledge.web_pages import Fetching
+
+
+def sources(documents: Path) -> Sources:
+    return Sources(
+        folder=documents, pages=documents.parent / "web-pages", zone=UTC,
+        fetching=lambda: Fetching(allowed_hosts=frozenset({"127.0.0.1"})),
+        now=lambda: datetime.now(UTC),
+    )  # fmt: skip
 
 
 async def test_a_vector_server_that_is_down_means_no_answer_until_it_is_back(
@@ -45,7 +57,7 @@ async def test_a_vector_server_that_is_down_means_no_answer_until_it_is_back(
 
     base = KnowledgeBase(
         database=database,
-        documents=documents,
+        sources=sources(documents),
         marker=tmp_path / "seen",
         open_index=open_index,
         open_answerer=Answerer,
@@ -83,7 +95,7 @@ async def test_what_labels_teach_is_used_without_a_restart(
     language = Language({})
     index = Index(tmp_path / "index", embeddings("local", language=language), language=language)
     base = KnowledgeBase(
-        database=database, documents=documents, marker=tmp_path / "seen",
+        database=database, sources=sources(documents), marker=tmp_path / "seen",
         open_index=lambda: index, open_answerer=Answerer, refresh_seconds=0.01,
         now=lambda: datetime.now(UTC), feed=Feed(),
     )  # fmt: skip
@@ -122,3 +134,60 @@ def test_a_threshold_in_the_configuration_goes_before_a_learned_one(tmp_path: Pa
     assert (given.threshold, free.threshold) == (0.3, 0.9)
     free.calibrated(None)
     assert free.threshold == DEFAULT_THRESHOLD
+
+
+class _Shop(BaseHTTPRequestHandler):
+    """A web page, and no robots.txt."""
+
+    def do_GET(self) -> None:
+        page = "<h1>门店</h1><h2>京都本店几点开门？</h2><p>京都本店 11:00 到 19:00 营业。</p>"
+        found = self.path == "/stores.html"
+        body = f"<html><body>{page}</body></html>".encode() if found else b""
+        self.send_response(200 if found else 404)
+        self.send_header("content-type", "text/html; charset=utf-8")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+async def test_a_web_page_that_is_put_on_the_list_is_known_without_a_restart(
+    database: Database, tmp_path: Path
+) -> None:
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    (documents / "faq.csv").write_text("question,answer\n包邮吗？,满 99 元包邮。\n", "utf-8")
+    language = Language({})
+    index = Index(tmp_path / "index", embeddings("local", language=language), language=language)
+    base = KnowledgeBase(
+        database=database, sources=sources(documents), marker=tmp_path / "seen",
+        open_index=lambda: index, open_answerer=Answerer, refresh_seconds=0.01,
+        now=lambda: datetime.now(UTC), feed=Feed(),
+    )  # fmt: skip
+    question = Question(
+        text="京都本店几点开门？", scope=SearchScope(group="会员群"), now=datetime.now(UTC)
+    )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Shop)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    following = asyncio.create_task(base.follow())
+    await base.ready.wait()
+    assert isinstance(await base.answer(question), NoAnswer)
+    address = f"http://127.0.0.1:{server.server_port}/stores.html"
+    (documents / "pages.urls").write_text(address, "utf-8")
+    async with asyncio.timeout(30):
+        while isinstance(found := await base.answer(question), NoAnswer):
+            await asyncio.sleep(0.05)
+    assert found.text == "京都本店 11:00 到 19:00 营业。"
+    assert found.citations[0].source == f"pages.urls#{address}"
+    (documents / "pages.urls").unlink()
+    async with asyncio.timeout(30):
+        while isinstance(await base.answer(question), Answer):
+            await asyncio.sleep(0.05)
+    following.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await following
+    base.close()
+    server.shutdown()
+    server.server_close()
