@@ -19,7 +19,7 @@ from knowledge.writing import Writer
 
 __all__ = ["Answer", "Answerer", "ModelCall", "NoAnswer", "NoAnswerReason", "Question"]
 
-DEFAULT_THRESHOLD = 0.6
+DEFAULT_THRESHOLD = 0.45
 # Below this nothing in the knowledge base is worth a model's time either.
 _HOPELESS = 0.05
 _PASSAGES = 5

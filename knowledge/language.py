@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from knowledge.paraphrases import PARAPHRASES
-from knowledge.vocabulary import FILLER, LIGHT, PROTECTED, SIMPLIFIED
+from knowledge.vocabulary import FILLER, LIGHT, NOISE, PROTECTED, SIMPLIFIED
 
 _COMMON = frozenset(LIGHT) - frozenset(FILLER)
 # Part of every fingerprint: raise it when texts are cut differently than before.
@@ -159,7 +159,7 @@ class Language:
             for word in self._kept.findall(text):
                 words["".join(word.split())] = None
             text = self._kept.sub("|", text)
-        rest = self._concepts.sub(note, _TRAILING_NOT.sub("|", text))
+        rest = self._concepts.sub(note, _TRAILING_NOT.sub("吗", text))
         rest = _NEGATED.sub("|", rest)
         light: dict[str, None] = {}
 
@@ -177,7 +177,7 @@ class Language:
                 runs[run] = None
             elif (word := _compact(run)) in self._latin:
                 concepts[self._latin[word]] = None
-            else:
+            elif word not in NOISE:
                 words[word] = None
         return Terms(tuple(concepts), tuple(words), tuple(runs), tuple(light))
 

@@ -36,6 +36,13 @@ _PROTECTED = """
 """
 PROTECTED: frozenset[str] = frozenset(_PROTECTED.split())
 
+# Latin letters and digits that are laughter, tears or thanks.
+_NOISE = """
+    555 5555 55555 233 2333 23333 666 6666 886 emm emmm emmmm hh hhh hhhh hhhhh haha hahaha lol
+    xswl yyds ok okk okay thx thanks pls please hi hello hey qaq orz plz sos
+"""
+NOISE: frozenset[str] = frozenset(_NOISE.split())
+
 # Common in any talk: they may name a topic, but when nothing known holds them that says little.
 _LIGHT = """
     地方 东西 时候 时间 事情 问题 情况 方面 样子 方式 办法 原因 结果 意思 名字 地步 方便 没事
