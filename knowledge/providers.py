@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
-from knowledge.egress import Guard, Leaving, Purpose, Unguarded, Usage
+from knowledge.egress import Guard, Unguarded
 from knowledge.language import Language, plain
 
 if TYPE_CHECKING:
@@ -70,37 +70,6 @@ class LocalEmbeddings(Embeddings):
         return vector / np.float32(length) if length else vector
 
 
-class GuardedEmbeddings(Embeddings):
-    """A hosted embedding behind a guard: texts are masked, and each call is recorded before it is
-    made. Raises `Refused` for what may not leave. Blocks."""
-
-    def __init__(self, model: Embeddings, *, name: str, endpoint: str, guard: Guard) -> None:
-        self._model = model
-        self._name = name
-        self._endpoint = endpoint
-        self._guard = guard
-        self.fingerprint = fingerprint(model)
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return self._model.embed_documents(self._leaving(texts)) if texts else []
-
-    def embed_query(self, text: str) -> list[float]:
-        return self._model.embed_query(self._leaving([text])[0])
-
-    def _leaving(self, texts: list[str]) -> list[str]:
-        masked = self._guard.mask(texts)
-        characters = sum(map(len, masked.texts))
-        self._guard.leave(
-            Leaving(
-                endpoint=self._endpoint, model=self._name, purpose=Purpose.EMBEDDING,
-                masked=masked.kinds, characters=characters,
-            )
-        )  # fmt: skip
-        # LangChain's port drops the tokens that the endpoint tells.
-        self._guard.spent(Usage(model=self._name, input_tokens=None, output_tokens=None))
-        return list(masked.texts)
-
-
 class SentenceEmbeddings(Embeddings):
     """A sentence-transformers model on this machine; loaded when first used, takes seconds then."""
 
@@ -131,6 +100,7 @@ def embeddings(
     api_key: str | None = None,
     timeout_seconds: float = 20.0,
     guard: Guard | None = None,
+    batch: int = 64,
 ) -> Embeddings:
     """`local`; `openai` for any endpoint that speaks its protocol; or `sentence-transformers`, a
     model on this machine (a folder, or a name that the library downloads once).
@@ -157,16 +127,20 @@ def embeddings(
         case _:
             raise ValueError(f"embeddings {kind!r}: choose local, openai or sentence-transformers")
     from langchain_openai import OpenAIEmbeddings
+    from openai import DefaultHttpxClient
     from pydantic import SecretStr
+
+    from knowledge.guarded import GuardedEmbeddings
 
     hosted = OpenAIEmbeddings(
         model=model, openai_api_base=base_url, openai_api_key=SecretStr(api_key or _NO_KEY),
         request_timeout=timeout_seconds, max_retries=2,
         # Other servers take text only; token ids are an OpenAI peculiarity.
         check_embedding_ctx_length=False,
+        http_client=DefaultHttpxClient(follow_redirects=False, timeout=timeout_seconds),
     )  # fmt: skip
     return GuardedEmbeddings(
-        hosted, name=model, endpoint=endpoint_of(base_url), guard=guard or Unguarded()
+        hosted, name=model, endpoint=endpoint_of(base_url), guard=guard or Unguarded(), batch=batch
     )
 
 

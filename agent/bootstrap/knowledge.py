@@ -101,6 +101,7 @@ def open_index(settings: Settings, guard: Egress) -> Index:
         base_url=hosted.base_url if hosted else None,
         api_key=hosted.key if hosted else None,
         guard=guard,
+        batch=wanted.batch,
     )
     return Index(
         settings.storage.data_folder / "index",

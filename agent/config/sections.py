@@ -160,6 +160,7 @@ class Embeddings(Part):
     model: str = "text-embedding-3-small"
     base_url: str | None = None
     key_variable: str = KEY
+    batch: int = Field(64, ge=1, le=2048)
 
 
 class WebPages(Part):

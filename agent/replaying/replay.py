@@ -98,6 +98,7 @@ def replay(
                 policy=wishes.policy,
                 with_model=wishes.with_model,
             )
+            scratch.lend_pages(settings, own)
             run = _Run(owners=settings, settings=own, places=places, chat=chat, wishes=wishes)
             return asyncio.run(run.through(path, out, progress))
     except OSError as error:

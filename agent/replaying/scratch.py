@@ -173,6 +173,13 @@ def settings_for(
     return own.model_copy(update=changed)
 
 
+def lend_pages(owners: Settings, own: Settings) -> None:
+    """Let the replay read the web pages that the owner's agent has fetched; it fetches none."""
+    fetched = owners.storage.data_folder / "web-pages"
+    if fetched.is_dir():
+        (own.storage.data_folder / "web-pages").symlink_to(fetched)
+
+
 def without_model(settings: Settings) -> Settings:
     """The same settings, but nobody asks a model."""
     return Unwritten.model_construct(**dict(settings))

@@ -32,7 +32,9 @@ class Masking(Unguarded):
 
     def mask(self, texts: Sequence[str]) -> Masked:
         masked = tuple(text.replace("秘密", "<NAME_1>") for text in texts)
-        return Masked(texts=masked, kinds={"NAME": 1}, originals={"<NAME_1>": "秘密"})
+        found = sum("秘密" in text for text in texts)
+        kinds = {"NAME": found} if found else {}
+        return Masked(texts=masked, kinds=kinds, originals={"<NAME_1>": "秘密"})
 
     def leave(self, leaving: Leaving) -> None:
         if self.refuses:
