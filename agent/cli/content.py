@@ -179,10 +179,32 @@ def ingest(
             size = knowledge.size
         finally:
             knowledge.close()
+        contradictions = _contradictions(settings, database, size)
     if as_json:
-        opening.print_json(_told(loaded, report, size))
-    else:
-        _print_ingested(loaded, report, size)
+        told = _told(loaded, report, size)
+        opening.print_json(told | {"contradictions": contradictions})
+        return
+    _print_ingested(loaded, report, size)
+    if contradictions:
+        opening.say(
+            f"{contradictions} question(s) are answered differently by two entries; the newer "
+            "counts: see `shequn knowledge clashes`"
+        )
+
+
+_MOST_COMPARED = 20_000  # entries; more take longer than an owner would wait here
+
+
+def _contradictions(settings: Settings, database: Database, size: int) -> int | None:
+    """How many pairs of entries contradict each other; None where nobody looked."""
+    if size > _MOST_COMPARED:
+        return None
+    from agent.cli.knowledge import clashes
+    from knowledge.duplicates import Kind
+
+    with database.reading() as connection:
+        pairs = clashes.found(connection, settings)
+    return sum(1 for pair in pairs if pair.kind is Kind.CONTRADICTION)
 
 
 def _steps(bar: Progress, name: str) -> Callable[..., None]:

@@ -13,6 +13,7 @@ from owner_at_work import Owner
 
 from agent import bootstrap, config
 from agent.errors import ShequnError
+from knowledge.answering import DEFAULT_THRESHOLD
 
 ME = f"cli:{getpass.getuser()}"
 
@@ -242,7 +243,7 @@ def test_search_shows_scores_and_what_is_kept_back(owner: Owner) -> None:
         "knowledge", "search", "会员日是哪一天", "--group", "会员群", "--json"
     ).json
     assert (inside["found"][0]["text"], inside["found"][0]["scope"]) == ("每月八号。", "tag:vip")
-    assert inside["found"][0]["score"] > inside["threshold"] == 0.6
+    assert inside["found"][0]["score"] > inside["threshold"] == DEFAULT_THRESHOLD
     assert inside["signs"]["told"] == pytest.approx(1.0)
     assert [entry["why"] for entry in inside["kept_back"]] == ["draft"]
     why = owner.types("knowledge", "search", "会员日是哪一天", "--group", "会员群").out
