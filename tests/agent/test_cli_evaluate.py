@@ -14,6 +14,7 @@ from owner_at_work import Owner
 from agent import bootstrap, config
 from agent.errors import ShequnError
 from knowledge import calibration
+from knowledge.answering import DEFAULT_THRESHOLD
 
 PRODUCTS = ("防晒霜", "洗面奶", "卸妆油", "身体乳", "护手霜", "润唇膏", "爽肤水", "眼霜", "面膜")
 ASKED = ("{}多少钱一支", "{}啥价", "{}怎么卖的呀")
@@ -81,7 +82,7 @@ def test_json_holds_the_figures_and_what_is_proposed(owner: Owner, tmp_path: Pat
     assert told["verdicts"]["right"] == told["verdicts"]["rightly_refused"] == 1
     assert told["recall"] == {"1": 1.0, "3": 1.0, "5": 1.0}
     assert told["rates"]["wrong"]["interval"][1] == pytest.approx(0.8419, abs=1e-4)
-    assert (told["auc"], told["threshold"]) == (1.0, 0.6)
+    assert (told["auc"], told["threshold"]) == (1.0, DEFAULT_THRESHOLD)
     assert (told["proposal"]["kept"], told["proposal"]["needed"]) == (False, 149)
     assert told["files"] == []
     assert not (tmp_path / "questions-report").exists()
@@ -97,7 +98,7 @@ def test_jsonl_is_one_line_a_question_for_ones_own_scoring(owner: Owner, tmp_pat
     assert known["entries"][0] == known["passages"][0]["entry_id"] == known["cited"][0]
     assert known["passages"][0]["source"] == "faq.csv"
     assert (unknown["decision"], unknown["answer"], unknown["cited"]) == ("escalated", "", [])
-    assert unknown["confidence"] < 0.6 < known["confidence"]
+    assert unknown["confidence"] < DEFAULT_THRESHOLD < known["confidence"]
     piped = owner.types("evaluate", labels(tmp_path), "--jsonl", "-", "--no-report").out
     assert [json.loads(line)["question"] for line in piped.splitlines()] == [
         "防晒多久补一次", "有没有儿童洗发水",
@@ -185,7 +186,7 @@ def test_what_was_learned_for_other_synonyms_is_told_to_be_out_of_use(
     text = settings.read_text("utf-8").replace("{documents: documents}", synonyms)
     settings.write_text(text, encoding="utf-8")
     told = owner.types("evaluate", labels(tmp_path), "--no-report", "--json").json
-    assert told["threshold"] == 0.6
+    assert told["threshold"] == DEFAULT_THRESHOLD
     assert any("other synonyms, and is not in use" in note for note in told["notes"])
 
 

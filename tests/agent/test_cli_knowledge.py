@@ -248,7 +248,7 @@ def test_search_shows_scores_and_what_is_kept_back(owner: Owner) -> None:
     assert [entry["why"] for entry in inside["kept_back"]] == ["draft"]
     why = owner.types("knowledge", "search", "会员日是哪一天", "--group", "会员群").out
     assert "holds 100% of what was asked" in why
-    assert "answered (threshold 0.6)" in why
+    assert f"answered (threshold {DEFAULT_THRESHOLD:g})" in why
     outside = owner.types("knowledge", "search", "会员日是哪一天", "--group", "新客群").out
     assert "(only for tag:vip) 会员日是哪一天？" in outside
     assert "(draft) 会员日是哪天呢？" in outside
