@@ -38,7 +38,8 @@ _LIGHT = 0.3
 class Evidence:
     """What speaks for an entry.
 
-    `close` is the share that one stretch of a passage covers (_STRETCH characters; 0 for FAQ).
+    `close` is the share that one stretch of a passage covers (_STRETCH characters; 0 for FAQ),
+    None until somebody looked; it is never more than `told`.
     `asked` and `told` are the shares (0..1) of the question that the entry's own question and the
     whole entry cover; `reverse` is the share of the entry's question or heading that the question
     covers; `unknown` the share that nothing in the knowledge base covers. `substance` is how much
@@ -49,12 +50,26 @@ class Evidence:
 
     asked: float
     told: float
-    close: float
+    close: float | None
     reverse: float
     unknown: float
     substance: float
     lexical: float
-    dense: float | None
+    dense: float | None = None
+
+    def at(self, dense: float) -> Evidence:
+        """The same with a cosine."""
+        return Evidence(
+            self.asked, self.told, self.close, self.reverse, self.unknown, self.substance,
+            self.lexical, dense,
+        )  # fmt: skip
+
+    def seen_close(self, close: float) -> Evidence:
+        """The same after a closer look."""
+        return Evidence(
+            self.asked, self.told, close, self.reverse, self.unknown, self.substance,
+            self.lexical, self.dense,
+        )  # fmt: skip
 
 
 class Weighed:
@@ -202,7 +217,7 @@ class Calibration:
             total = (
                 self.passage_bias
                 + self.passage_told * found.told
-                + self.passage_close * found.close
+                + self.passage_close * (found.told if found.close is None else found.close)
                 + self.passage_reverse * found.reverse
                 + self.passage_unknown * found.unknown
                 + self.passage_found * min(amount, _SOME)
@@ -238,21 +253,19 @@ def evidence(
     haystack: str,
     words: Lexicon,
     lexical: float,
-    dense: float | None,
 ) -> Evidence:
-    """Weigh one record against a question; `haystack` is the question in searchable form,
-    `lexical` raw BM25."""
+    """Weigh one record against a question, from afar; `haystack` is the question in searchable
+    form, `lexical` raw BM25."""
     unit = words.weight(UNHEARD_OF)
     reverse = Weighed([(record.terms, 1.0)], words).covered_by(haystack) if record.terms else 0.0
     return Evidence(
         asked=question.covered_by(record.asked),
         told=question.covered_by(record.told),
-        close=question.covered_closely(record.told) if record.kind != "faq" else 0.0,
+        close=0.0 if record.kind == "faq" else None,
         reverse=reverse,
         unknown=question.unknown / question.total if question.total else 1.0,
         substance=question.total / unit,
         lexical=lexical / unit,
-        dense=dense,
     )
 
 
@@ -304,7 +317,7 @@ def signs(
     return Signs(
         confidence,
         (
-            best.asked, best.told, best.close, best.reverse, best.unknown, substance,
+            best.asked, best.told, best.close or 0.0, best.reverse, best.unknown, substance,
             log1p(first), (first - second) / (first + 0.1), best.dense or 0.0, log1p(len(text)),
             log1p(known), float(kind == "faq"),
             float(sum(1 for score, _, _ in ranked[1:] if score > 0.5 * top)),

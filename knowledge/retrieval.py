@@ -13,6 +13,7 @@ from knowledge.language import Language, Terms, clipped, emphasis, plain
 from knowledge.lexical import Hit, Lexicon, Record
 
 _CANDIDATES = 10
+_LOOKED_AT = 3
 # From here on words alone are sure enough; a neighbour by wording could not change the answer.
 _SURE = 0.95
 _HOPELESS = 0.02
@@ -84,18 +85,31 @@ class Retrieval:
         question = ranking.Weighed(parts, self.words)
         haystack = self.language.searchable(spelled)
 
+        judged: dict[int, ranking.Evidence] = {}
+
         def ranked(hits: Iterable[Hit], cosines: Mapping[int, float]) -> list[_Ranked]:
             weighed = []
             # What is not among the nearest is no nearer than the last of them.
             least = None if self.only_wording else min(cosines.values(), default=None)
             for hit in hits:
-                dense = cosines.get(hit.record.entry_id, least)
-                found = ranking.evidence(
-                    hit.record, question, haystack, self.words, hit.score, dense
-                )
-                score = self.scale.confidence(hit.record.kind, found)
-                weighed.append(_Ranked(score, hit, found))
-            weighed.sort(key=lambda each: (-each.score, -each.hit.score, each.hit.record.entry_id))
+                record = hit.record
+                found = judged.get(record.entry_id)
+                if found is None:
+                    found = judged[record.entry_id] = ranking.evidence(
+                        record, question, haystack, self.words, hit.score
+                    )
+                dense = cosines.get(record.entry_id, least)
+                weighed.append(self._ranked(hit, found if dense is None else found.at(dense)))
+            weighed.sort(key=_place)
+            # A closer look costs, and can only lower a score: it is for those in front.
+            while unseen := [each for each in weighed[:_LOOKED_AT] if each.evidence.close is None]:
+                each = unseen[0]
+                close = question.covered_closely(each.record.told)
+                entry_id = each.record.entry_id
+                judged[entry_id] = judged[entry_id].seen_close(close)
+                seen = self._ranked(each.hit, each.evidence.seen_close(close))
+                weighed[weighed.index(each)] = seen
+                weighed.sort(key=_place)
             return _folded(weighed)
 
         hits = {
@@ -118,6 +132,9 @@ class Retrieval:
         )  # fmt: skip
         return Found(passages, signs)
 
+    def _ranked(self, hit: Hit, evidence: ranking.Evidence) -> _Ranked:
+        return _Ranked(self.scale.confidence(hit.record.kind, evidence), hit, evidence)
+
 
 @dataclass(frozen=True, slots=True)
 class _Ranked:
@@ -128,6 +145,10 @@ class _Ranked:
     @property
     def record(self) -> Record:
         return self.hit.record
+
+
+def _place(each: _Ranked) -> tuple[float, float, int]:
+    return -each.score, -each.hit.score, each.record.entry_id
 
 
 def _folded(weighed: Sequence[_Ranked]) -> list[_Ranked]:
