@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from knowledge import several
 from knowledge.answers import Answer, ModelCall, NoAnswer, NoAnswerReason, Question
 from knowledge.index import Index, Passage
 from knowledge.language import clipped, has_words, leans, plain
 from knowledge.quoting import excerpt, together
-from knowledge.writing import Writer
+
+if TYPE_CHECKING:
+    # What asks models is imported by who has one: a process without does not carry it.
+    from knowledge.writing import Writer
 
 __all__ = ["Answer", "Answerer", "ModelCall", "NoAnswer", "NoAnswerReason", "Question"]
 
