@@ -27,7 +27,7 @@ _LONE = 0.6
 # The same, when nothing anywhere holds a pair of it: 狗喝 is not half known because 喝 is.
 _LONE_OF_UNKNOWN = 0.3
 # When, where and how often are asked of every topic and name none.
-_BY_KIND = dict.fromkeys(("≈地点", "≈多久", "≈时刻", "≈日期", "≈次数"), 0.5)
+_BY_KIND = dict.fromkeys(("≈地点", "≈多久", "≈次数"), 0.5)
 # A stretch of a passage in characters, about two sentences; and how often one term is looked for.
 _STRETCH, _REPEATS = 90, 12
 # What words of any talk count beside words that name a topic.
