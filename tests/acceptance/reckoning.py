@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from community import FAQ, Chat
 from sqlalchemy import Connection, create_engine, func, select
 
-from agent import inbox, outbox, tickets
-from agent.directory import groups
+from agent import inbox, outbox, sharing, tickets
+from agent.directory import groups, members
 from agent.leases import Owner
 from agent.messages import Mention, with_mentions
 from schedules import tables as calendar
@@ -103,6 +103,16 @@ def _reckon_turns(found: Reckoning, connection: Connection, chat: Chat) -> None:
         select(outbox.deliveries).where(outbox.deliveries.c.turn_id.is_not(None))
     ):
         of_turn[row.turn_id].append(row)
+    asked = {
+        row.id: row
+        for row in connection.execute(
+            select(
+                inbox.turns.c.id, inbox.turns.c.member_id, members.c.external_id, inbox.decisions
+            )
+            .join(members, inbox.turns.c.member_id == members.c.id)
+            .join(inbox.decisions, inbox.decisions.c.turn_id == inbox.turns.c.id)
+        )
+    }
     found.expect(None not in words, "a member's message belongs to no turn")
     found.counts["turns"] = len(words)
     for turn_id, ids in words.items():
@@ -114,8 +124,49 @@ def _reckon_turns(found: Reckoning, connection: Connection, chat: Chat) -> None:
         if decision.reason == "repeated_failure":
             found.counts["given up after repeated kills"] += 1
         elif len(ids) == 1 and ids[0] in chat.said:
-            _reckon_question(found, turn_id, chat.said[ids[0]], decision, of_turn[turn_id])
+            replies = _replies(found, turn_id, decision, asked, of_turn)
+            _reckon_question(found, turn_id, chat.said[ids[0]], decision, replies)
     found.expect(set(decided) <= set(words), "there are decisions about nothing")
+
+
+def _replies(
+    found: Reckoning,
+    turn_id: int,
+    decision: Any,
+    asked: Mapping[int, Any],
+    of_turn: Mapping[int, list[Any]],
+) -> list[Any]:
+    """What answers a turn: its own deliveries, those of the turn that it was answered together
+    with, or the answer that its member had to the same words a moment before."""
+    match decision.reason:
+        case "same_question":
+            replies = of_turn[decision.details["answered_with"]]
+            named = [id_ for delivery in replies for id_, _ in delivery.mentions]
+            member = asked[turn_id].external_id
+            found.expect(member in named, f"turn {turn_id}: its reply does not name {member}")
+            found.counts["answered with another"] += 1
+        case "already_answered":
+            own = asked[turn_id]
+            question = sharing.question_key(decision.details["question"])
+            earlier = [
+                other.id
+                for other in asked.values()
+                if other.member_id == own.member_id
+                and other.outcome == "answered"
+                and sharing.question_key(other.details.get("question", "")) == question
+                and timedelta(0) <= own.decided_at - other.decided_at <= timedelta(seconds=65)
+            ]
+            found.expect(bool(earlier), f"turn {turn_id}: nothing answered it before")
+            found.expect(not of_turn[turn_id], f"turn {turn_id}: answered twice")
+            replies = (
+                []
+                if not earlier
+                else _replies(found, earlier[-1], asked[earlier[-1]], asked, of_turn)
+            )
+            found.counts["answered a moment before"] += 1
+        case _:
+            replies = of_turn[turn_id]
+    return replies
 
 
 def _reckon_question(
@@ -131,7 +182,8 @@ def _reckon_question(
         case "unknown":
             right = decision.outcome == "escalated" and kinds in (["holding"], ["card", "holding"])
             # A learned question is answered from then on.
-            right = right or (decision.outcome == "answered" and kinds == ["answer"])
+            answered = decision.outcome == "answered" or decision.reason == "already_answered"
+            right = right or (answered and kinds == ["answer"])
             found.expect(right, f"turn {turn_id}: {text!r} led to {decision.outcome} {kinds}")
         case "chatter":
             silent = decision.outcome == "silent" and not kinds
