@@ -28,11 +28,13 @@ _PERSONAL = re.compile(
     r"|私の|僕の|注文|追跡|電話|住所|\b(my|mine|order|parcel|tracking|refund|account)\b"
 )
 # What every product has: 多少钱 and 还有货吗 say nothing of which one.
-_OF_SOMETHING = frozenset(
+OF_SOMETHING = frozenset(
     f"≈{name}"
     for name in (
-        "价格", "缺货", "用法", "容量", "尺码", "成分", "功效", "区别", "保质期", "开封", "多久",
-        "到货", "发货", "下单", "打折", "正品", "不满意", "损坏",
+        "价格", "缺货", "用法", "用量", "容量", "重量", "尺寸", "颜色", "材质", "成分", "效果",
+        "味道", "口味", "质地", "区别", "保质期", "有效期", "保存", "开封", "多久", "频率",
+        "到货", "发货", "购买", "优惠", "收费", "正品", "不满意", "损坏", "安装", "连接",
+        "防水", "地点", "产地", "包装", "保修",
     )
 )  # fmt: skip
 
@@ -54,7 +56,7 @@ def _names_a_topic(words: str) -> bool:
     return (
         bool(terms.words)
         or any(len(run) > 1 for run in terms.runs)
-        or bool(set(terms.concepts) - _OF_SOMETHING)
+        or bool(set(terms.concepts) - OF_SOMETHING)
     )
 
 
