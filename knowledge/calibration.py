@@ -48,7 +48,7 @@ _MOST_SURE = 6.0
 # Where log odds end, for the sake of exp.
 _LIMIT = 30.0
 # Precisions of the prior: by how much signs, wording and the built-in estimate may be corrected.
-_SIGNS_HELD, _WORDING_HELD, _ESTIMATE_HELD, _BIAS_HELD = 10.0, 0.2, 20.0, 2.0
+_SIGNS_HELD, _WORDING_HELD, _ESTIMATE_HELD, _BIAS_HELD = 3.0, 0.15, 20.0, 2.0
 _ROUNDS = 25
 
 
