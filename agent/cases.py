@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,8 +10,8 @@ from typing import Any
 
 from agent.directory import GroupInfo, MemberInfo
 from agent.gate import Bot, Decision, GoOn, Reason, Said, Turn, question_of
-from agent.inbox import ClaimedTurn, Earlier, Line
-from agent.messages import Mention, text_of
+from agent.inbox import ClaimedTurn, Earlier, Line, RecordedMessage
+from agent.messages import Image, Mention, text_of
 from agent.sharing import question_key, stands_alone
 from knowledge.answers import Answer, Exchange, NoAnswer, NoAnswerReason, Question
 from knowledge.audience import SearchScope
@@ -97,13 +98,10 @@ class Case:
                 others += not (line.from_self or own)
                 role = "客服助手" if line.from_self else "提问者" if own else f"成员{others}"
                 roles[line.sender] = role
-        told = []
-        for line in self.before:
-            text = line.text[:_LONGEST_LINE]
-            for name in sorted(filter(None, roles), key=len, reverse=True):
-                text = text.replace(f"@{name}", f"@{roles[name]}")
-            told.append(f"{roles[line.sender]}：{text}")
-        return tuple(told)
+        return tuple(
+            f"{roles[line.sender]}：{_by_roles(line.text[:_LONGEST_LINE], roles)}"
+            for line in self.before
+        )
 
     @property
     def own_answer(self) -> Earlier | None:
@@ -113,11 +111,20 @@ class Case:
     @property
     def words(self) -> str:
         """All that the turn says, as an operator would read it."""
-        lines = (
-            self.readings.get(message.id) or text_of(message.content)
-            for message in self.turn.messages
-        )
-        return "\n".join(lines)[:2000]
+        return "\n".join(map(self._line, self.turn.messages))[:2000]
+
+    def _line(self, message: RecordedMessage) -> str:
+        reading = self.readings.get(message.id)
+        if reading is None:
+            return text_of(message.content)
+        if isinstance(message.content, Image):
+            return f"[图片，AI 描述] {reading}"
+        return f"[语音转文字] {reading}"
+
+    @property
+    def shows_something(self) -> bool:
+        """Whether a picture stands beside the words; what it shows is meant as well."""
+        return any(isinstance(message.content, Image) for message in self.turn.messages)
 
     @property
     def question(self) -> str:
@@ -133,7 +140,7 @@ class Case:
         quote = self.said.quote
         before = self.own_answer
         return Question(
-            text=go_on.question,
+            text=_NAMED.sub("@成员", go_on.question),
             scope=SearchScope(group=self.group.name, tags=self.group.tags),
             now=now,
             language=self.group.language,
@@ -149,20 +156,34 @@ class Case:
     def sameness(self, go_on: GoOn) -> tuple[object, ...] | None:
         """Equal for turns of one group that ask the same; None for what only makes sense where
         it stands."""
-        if self.said.quote is not None or go_on.corrects or go_on.shown:
+        if self.said.quote is not None or go_on.corrects or self.shows_something:
             return None
         key = question_key(go_on.question)
         if not key:
             return None
         shared = stands_alone(go_on.question, quoted=False)
-        return (self.group.id, key, None if shared else self.turn.member_id)
+        return (self.group.id, key, go_on.addressed, None if shared else self.turn.member_id)
+
+
+# Somebody picked from the list of members, or written by hand at a word's beginning.
+_NAMED = re.compile(r"(?<![\w.])[@＠][^\s@＠,，。.!！?？:：;；、]{1,30}(?=[\s\u2005]|$)")
+
+
+def _by_roles(text: str, roles: Mapping[str, str]) -> str:
+    """The text with speakers' roles for their names, and nobody else called by name."""
+    for name in sorted(filter(None, roles), key=len, reverse=True):
+        text = text.replace(f"@{name}", f"@{roles[name]} ")
+        if len(name) > 1:
+            text = text.replace(name, roles[name])
+    return _NAMED.sub(lambda found: found[0] if found[0][1:] in roles.values() else "@成员", text)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """How a case ends: its decision, what to say, and the question a ticket is opened for.
 
-    `others` asked the same meanwhile: the reply is theirs as well.
+    `others` asked the same meanwhile: reply and ticket are theirs as well. `own` questions mean
+    what they mean only where they were asked (beside a picture, after a misunderstanding).
     """
 
     case: Case
@@ -171,6 +192,7 @@ class Verdict:
     ask: str | None = None
     passages: tuple[dict[str, Any], ...] = ()
     others: tuple[Case, ...] = ()
+    own: bool = False
 
 
 _ESCALATIONS: Mapping[NoAnswerReason, Reason] = {

@@ -101,7 +101,7 @@ def card(ticket: tickets.Ticket) -> str:
         CARD_TITLE.format(number=ticket.id) + f" {ticket.group}"
         + (f" · {first.member}" if first else ""),
         f"问：{_shortened(ticket.question, 300)}",
-        f"原因：{_REASONS.get(ticket.reason, ticket.reason)}",
+        f"原因：{_why(ticket)}",
     ]  # fmt: skip
     if len(ticket.askers) > 1:
         lines.append("同样在问：")
@@ -148,7 +148,18 @@ _REASONS = {
     "asked_for_person": "要求人工",
     "too_long": "消息太长，请人看一下",
     "repeated_failure": "多次处理失败",
+    "model_budget": "今天的模型预算已用完",
+    "disputed": "成员说答案不对",
+    "partly_answered": "其余部分已经自动答复",
 }
+
+
+def _why(ticket: tickets.Ticket) -> str:
+    reason = _REASONS.get(ticket.reason, ticket.reason)
+    if ticket.reason == "failed_check" and ticket.detail:
+        # The check's own code stands before its words.
+        return f"{reason}：{_shortened(ticket.detail.partition(': ')[2] or ticket.detail, 80)}"
+    return reason
 
 
 def _shortened(text: str, limit: int) -> str:

@@ -41,21 +41,22 @@ class Conclusions:
         deliveries: list[outbox.Delivery] = []
         joined: dict[int, int] = {}  # ticket -> account
         for verdict in verdicts:
-            cases = [case for case in (verdict.case, *verdict.others) if case.turn.id in held]
+            unique = {case.turn.id: case for case in (verdict.case, *verdict.others)}
+            cases = [case for id_, case in unique.items() if id_ in held]
             if not cases:
                 continue
-            decision = verdict.decision
             if verdict.reply is not None:
                 deliveries += self._reply(verdict.reply, cases)
-            if verdict.ask is not None:
-                opened = self._open_ticket(connection, verdict, now)
-                ticket = {"ticket": opened.ticket_id, "joined": opened.joined}
-                decision = replace(decision, details=decision.details | ticket)
-                deliveries += self._ticket_deliveries(connection, verdict, opened)
-                if opened.joined:
-                    joined[opened.ticket_id] = verdict.case.group.account_id
-            decided.append((cases[0].turn, decision))
-            decided += [(case.turn, _same_as(cases[0], case)) for case in cases[1:]]
+            for case in cases:
+                decision = _decision(verdict, cases[0], case)
+                if verdict.ask is not None:
+                    opened = self._open_ticket(connection, verdict, case, now)
+                    ticket = {"ticket": opened.ticket_id, "joined": opened.joined}
+                    decision = replace(decision, details=decision.details | ticket)
+                    deliveries += self._ticket_deliveries(connection, verdict, case, opened)
+                    if opened.joined:
+                        joined[opened.ticket_id] = case.group.account_id
+                decided.append((case.turn, decision))
         for ticket_id, account_id in joined.items():
             deliveries += self._joined_line(connection, ticket_id, account_id, now)
         inbox.decide(connection, decided, now)
@@ -71,33 +72,34 @@ class Conclusions:
         return splitting.in_parts(said)
 
     def _open_ticket(
-        self, connection: Connection, verdict: Verdict, now: datetime
+        self, connection: Connection, verdict: Verdict, case: Case, now: datetime
     ) -> tickets.Opened:
         asked = tickets.Asked(
-            group=verdict.case.group,
-            member=verdict.case.member,
-            turn_id=verdict.case.turn.id,
+            group=case.group,
+            member=case.member,
+            turn_id=case.turn.id,
             question=verdict.ask or "",
             reason=verdict.decision.reason.value,
-            context=verdict.case.context,
+            detail=str(verdict.decision.details.get("why", "")),
+            context=case.context,
             passages=verdict.passages,
             personal=verdict.decision.reason is Reason.asked_for_person,
-            quoted=verdict.case.said.quote is not None,
+            quoted=verdict.own or case.said.quote is not None,
         )
         return tickets.open_or_join(connection, asked, now)
 
     def _ticket_deliveries(
-        self, connection: Connection, verdict: Verdict, opened: tickets.Opened
+        self, connection: Connection, verdict: Verdict, case: Case, opened: tickets.Opened
     ) -> list[outbox.Delivery]:
         """The holding reply to the asker and, for a new ticket, its card to the operators."""
         found = []
-        if self._holding_reply(verdict.case.group):
-            replies = self._replies.said_by(verdict.case.bot)
+        if self._holding_reply(case.group):
+            replies = self._replies.said_by(case.bot)
             text = replies.holding_again if opened.joined else replies.holding
             if verdict.decision.reason is Reason.asked_for_person:
                 text = replies.handover
-            found.append(delivery(verdict.case, "holding", text, opened.ticket_id))
-        operators = self._directory.operators_group(connection, verdict.case.group.account_id)
+            found.append(delivery(case, "holding", text, opened.ticket_id))
+        operators = self._directory.operators_group(connection, case.group.account_id)
         if operators is not None and not opened.joined:
             found += _card(tickets.get(connection, opened.ticket_id), operators)
         return found
@@ -151,8 +153,15 @@ def delivery(
     )
 
 
-def _same_as(first: Case, case: Case) -> Decision:
-    details: dict[str, Any] = {"question": case.question, "answered_with": first.turn.id}
+def _decision(verdict: Verdict, first: Case, case: Case) -> Decision:
+    """The verdict's own, or what says that the case shares the first one's reply."""
+    if case is first or verdict.ask is not None:
+        return verdict.decision
+    details: dict[str, Any] = {
+        "question": case.question,
+        "answered_with": first.turn.id,
+        "cited": verdict.decision.details.get("cited", []),
+    }
     return Decision(outcome=Outcome.answered, reason=Reason.same_question, details=details)
 
 

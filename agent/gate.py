@@ -140,11 +140,12 @@ def judge(turn: Turn, rules: Rules, bot: Bot, now: datetime) -> Decision | GoOn:
     question = question_of(turn, bot)
     if turn.addressed and _asks_for_person(turn, bot):
         return Decision(outcome=Outcome.escalated, reason=Reason.asked_for_person)
-    if turn.answered_before and (meant := correction(question)) is not None:
-        if meant and not _to_somebody_else(turn, question):
-            return GoOn(question=meant, addressed=True, corrects=True)
-        if turn.addressed:
-            return Decision(outcome=Outcome.escalated, reason=Reason.disputed)
+    meant = correction(question, addressed=turn.addressed) if turn.answered_before else None
+    if meant and not _to_somebody_else(turn, question):
+        # Without a mention only a sure answer speaks up.
+        return GoOn(question=meant, addressed=turn.addressed, corrects=True)
+    if meant == "":
+        return Decision(outcome=Outcome.escalated, reason=Reason.disputed)
     if not turn.addressed:
         return _judge_unaddressed(turn, rules, question)
     if len(question) > JUDGED_CHARACTERS:
@@ -293,13 +294,19 @@ def question_of(turn: Turn, bot: Bot) -> str:
 # -- corrections --------------------------------------------------------------------
 
 _NO = re.compile(
-    r"(不是(这个|这样)?|不对|错了|搞错了|弄错了|没有|no|nope|違う|違います|そうじゃなくて)[啊呀的吧哦]?"
-    r"(?=$|[\s,，。.!！;；、~～]|我|是)[\s,，。.!！;；、~～]*",
+    r"(不是(这个|这样)?|不对|错了|搞错了|弄错了|違う|違います|そうじゃなくて)[啊呀的吧哦]?"
+    r"(?=$|[\s,，。.!！;；、~～]|我|是)[\s,，。.!！;；、~～]*|no[,，\s]+(?=i (meant|was|asked))",
+    re.IGNORECASE,
+)
+# To a machine alone: 我说的是 and 我的意思是 are said among people all the time.
+_ASKED = re.compile(
+    r"我(刚才|其实)?(想|要)?问的(其实)?是[\s,，:：]*"
+    r"|(i was asking about|i asked about|i meant to ask about)\s+|(聞きたい|知りたい)のは[\s、]*",
     re.IGNORECASE,
 )
 _MEANT = re.compile(
-    r"我(刚才|其实)?(想|要)?(问|说|指)的(其实)?是[\s,，:：]*|我的意思是[\s,，:：]*"
-    r"|(i meant|i was asking about|i asked about)\s+|(聞きたい|知りたい)のは[\s、]*",
+    rf"{_ASKED.pattern}|我(刚才|其实)?(说|指)的(其实)?是[\s,，:：]*|我的意思是[\s,，:：]*"
+    r"|i meant\s+",
     re.IGNORECASE,
 )
 # After a no, less is enough: 不是,我想问退货; 不是换货,是退货.
@@ -307,17 +314,19 @@ _RATHER = re.compile(r"我?是?(想|要)?(问|说|指)(的是)?[\s,，:：]*|是
 _NOT_BUT = re.compile(r"不是[^,，。!！?？是]{1,12}[,，\s]\s*(而?是)(?=\S)")
 
 
-def correction(question: str) -> str | None:
+def correction(question: str, *, addressed: bool = True) -> str | None:
     """What a member meant instead (不是,我问的是退货 -> 退货), '' where they only say that it is
-    wrong, None for anything else."""
-    if swapped := _NOT_BUT.match(question):
+    wrong, None for anything else. Not `addressed`, only what speaks of having asked counts."""
+    if addressed and (swapped := _NOT_BUT.match(question)):
         return question[swapped.end() :].strip()
     denied = _NO.match(question)
     rest = question[denied.end() :] if denied else question
-    meant = _MEANT.match(rest) or (_RATHER.match(rest) if denied else None)
+    meant = (_MEANT if addressed else _ASKED).match(rest)
+    if meant is None and denied and addressed:
+        meant = _RATHER.match(rest)
     if meant:
-        return rest[meant.end() :].strip()
-    return "" if denied and not rest.strip() else None
+        return rest[meant.end() :].strip() or None
+    return "" if denied and addressed and not rest.strip() else None
 
 
 # -- small talk ---------------------------------------------------------------------
@@ -333,8 +342,16 @@ _GREETING = re.compile(
     r"(你好|您好|在吗|在么|在不在|在不|hi|hello|hey|嗨|哈喽|早|早上好|晚上好|下午好|有人吗)(呀|啊)?"
 )
 _IDENTITY = re.compile(
-    r"(你|您)?(是谁|是(不是)?(机器人|真人|人工|ai|bot)(吗|么|嘛|呀|吧|还是.*)?|叫什么(名字)?)"
+    r"(你|您)(是谁|叫什么(名字)?|叫啥)|whoareyou"
+    # 你是机器人吗, 请问你到底是不是真人啊, 跟我聊的是人还是机器人, 这是机器人在回复吗
+    r"|((你|您|这|这边|对面|那边|聊的|说话的)(们|里)?(到底|究竟|其实|不会)?(是不是|不是|是|在用)(个|一个)?"
+    r"(真的?人|机器人|人工智能|ai|bot|gpt|智能客服|自动回复|人工客服|人工|人还是|真人还是|活人)"
+    r"|^(真人|机器人|ai|bot)(吗|么|嘛|吧)$|机器人(在)?(自动)?回复(的)?(吗|么|吧))"
+    r"|are(you|u)(areal|really|a|an|the|just|human)*(bot|robot|human|ai|person|machine)"
+    r"|isthis(a|an)?(bot|robot|ai|human)"
+    r"|(あなたは|これは|そちらは)?(ロボット|ボット|bot|ai|人工知能|人間)(なの|の返信)?(です|でしょう)?か$"
 )
+_IDENTITY_CHARACTERS = 30
 _PERSON = re.compile(
     r"(我?要?|请|帮我|麻烦)?(转|找|叫|换|接)(一?下|个)?(真?人工?(客服)?|客服|同事|真人)(吧|谢谢|来)?|人工(客服|服务)?"
 )
@@ -346,7 +363,7 @@ def _small_talk(question: str) -> Reason | None:
     words = _NOT_WORDS.sub("", question).lower()
     if not words:
         return Reason.chatter
-    if _IDENTITY.fullmatch(words):
+    if len(words) <= _IDENTITY_CHARACTERS and _IDENTITY.search(words):
         return Reason.identity
     if _PERSON.fullmatch(words):
         return Reason.asked_for_person

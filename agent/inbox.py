@@ -557,18 +557,24 @@ _BEFORE = (
         members.c.alias,
     )
     .join(members, messages.c.member_id == members.c.id)
-    .where(messages.c.group_id == bindparam("group"), messages.c.id < bindparam("message"))
+    .where(
+        messages.c.group_id == bindparam("group"),
+        messages.c.id < bindparam("message"),
+        messages.c.sent_at > bindparam("since", type_=Instant),
+        # Who came and who left leads up to no question.
+        messages.c.turn_id.is_not(None) | messages.c.from_self,
+    )
     .order_by(messages.c.id.desc())
     .limit(bindparam("limit", type_=Integer))
 )
 
 
 def context_before(
-    connection: Connection, group_id: int, message_id: int, limit: int = 6
+    connection: Connection, group_id: int, message_id: int, since: datetime, limit: int = 6
 ) -> list[Line]:
-    """What was said in the group just before a message, oldest first."""
+    """What was said in the group just before a message and after `since`, oldest first."""
     rows = connection.execute(
-        _BEFORE, {"group": group_id, "message": message_id, "limit": limit}
+        _BEFORE, {"group": group_id, "message": message_id, "since": since, "limit": limit}
     ).all()
     return [
         Line(
@@ -599,7 +605,7 @@ _ANSWERED = (
     .where(
         decisions.c.group_id == bindparam("group"),
         decisions.c.decided_at > bindparam("since", type_=Instant),
-        decisions.c.outcome == "answered",
+        (decisions.c.outcome == "answered") | (decisions.c.reason == "partly_answered"),
     )
     .order_by(decisions.c.decided_at.desc())
     .limit(bindparam("limit", type_=Integer))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -55,22 +56,31 @@ class Reader:
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def read(self, messages: Sequence[RecordedMessage]) -> dict[int, str]:
-        """What they say or show, by message id; none for what cannot be read. Raises nothing."""
-        chosen = messages[:_MOST_OF_A_TURN]
-        found = await asyncio.gather(*(self._read(message) for message in chosen))
-        return {message.id: text for message, text in zip(chosen, found, strict=True) if text}
+        """What they say or show, by message id; none for what cannot be read in time. Raises
+        nothing."""
+        found: dict[int, str] = {}
+
+        async def note(message: RecordedMessage) -> None:
+            if text := await self._read(message):
+                found[message.id] = text
+
+        # What is not read by then counts as unreadable: the turn's lease does not wait.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limit_seconds):
+                await asyncio.gather(*map(note, messages[:_MOST_OF_A_TURN]))
+        return dict(found)
 
     async def _read(self, message: RecordedMessage) -> str | None:
         content = message.content
         if not isinstance(content, Voice | Image) or not content.path:
             return None
         try:
-            data = await asyncio.to_thread(Path(content.path).read_bytes)
-            digest = hashlib.sha256(data).hexdigest()
-            known = await self._database.read(lambda connection: _known(connection, digest))
-            if known is not None:
-                return known
             async with self._places:
+                data = await asyncio.to_thread(Path(content.path).read_bytes)
+                digest = hashlib.sha256(data).hexdigest()
+                known = await self._database.read(lambda connection: _known(connection, digest))
+                if known is not None:
+                    return known
                 found = await self._asked(content, data)
             if isinstance(found, Unreadable):
                 log.info("not read", message=message.id, kind=content.kind, why=found.reason.value)

@@ -32,10 +32,11 @@ log = structlog.get_logger(__name__)
 
 MAX_CLAIMS = 5  # of one turn; after that a person has to look
 _MOST_WAITING = 1_000  # questions; more stay in the inbox
-_PATIENCE = 0.6  # of a turn's lease, for a place among the answers under way
+_PATIENCE_SECONDS = 30.0  # for a place among the answers under way
 _AGAIN_SECONDS = 1.0
 _PUT_OFF_SECONDS = 5  # a turn that failed, times its claims
 _A_MOMENT = timedelta(minutes=3)  # for how long an answer is what a member comes back to
+_RECENT = timedelta(minutes=30)  # what was said longer ago is another conversation
 _JUST_NOW = timedelta(minutes=1)  # within this, the same words ask for the same answer
 
 
@@ -91,6 +92,7 @@ class Responder:
         self._places = asyncio.Semaphore(concurrency)
         self._answering: set[asyncio.Task[None]] = set()
         self._same: dict[tuple[object, ...], list[tuple[Case, GoOn]]] = {}
+        self._under_way: set[int] = set()  # turns that tasks of ours are judging
 
     async def claim(self, limit: int = 256) -> tuple[list[Case], datetime | None]:
         """Take the turns that are due now; also says when the next one will be."""
@@ -117,7 +119,7 @@ class Responder:
             return case
         addressed = any(message.addressed for message in case.turn.messages)
         words = plain(case.words)
-        if not addressed and correction(words) is None and not leans(words):
+        if not addressed and not correction(words, addressed=False) and not leans(words):
             return case
         since = self._now() - _A_MOMENT
         return replace(
@@ -135,11 +137,13 @@ class Responder:
         settled: list[Verdict] = []
         commands_given: list[Case] = []
         for case in cases:
+            if case.turn.id in self._under_way:
+                continue  # its lease ran out over us; who judges it still holds it
             try:
                 if case.group.kind == "operators" and case.turn.attempts <= MAX_CLAIMS:
                     commands_given.append(case)
                 elif self._unread(case):
-                    self._start(self._read_and_go_on(case))
+                    self._start(case, self._read_and_go_on(case))
                 elif verdict := self._looked_at(case):
                     settled.append(verdict)
             except Exception:
@@ -174,10 +178,11 @@ class Responder:
         key = case.sameness(judged)
         if key is not None and key in self._same:
             self._same[key].append((case, judged))
+            self._under_way.add(case.turn.id)
             return None
         if key is not None:
             self._same[key] = []
-        self._start(self._answer(case, judged, key))
+        self._start(case, self._answer(case, judged, key))
         return None
 
     def _just_answered(self, case: Case, go_on: GoOn) -> bool:
@@ -244,7 +249,7 @@ class Responder:
     def _give_up(self, case: Case) -> Verdict:
         """A member's question becomes a ticket; operators are told that their command failed."""
         outcome, notice, ask = Outcome.silent, None, None
-        if case.group.kind == "members" and case.said.addressed:
+        if case.group.kind == "members" and case.said.addressed and not self._muted(case):
             outcome, ask = Outcome.escalated, case.words
         elif case.group.kind == "operators" and commands_us(case):
             outcome, notice = Outcome.refused, FAILED_COMMAND.format(case.words[:60])
@@ -259,9 +264,16 @@ class Responder:
             ask=ask,
         )
 
+    def _muted(self, case: Case) -> bool:
+        try:
+            return self._rules(case.group).muted
+        except Exception:  # noqa: BLE001  rules that cannot be read are why it gave up
+            return False
+
     # -- with knowledge -------------------------------------------------------------
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, case: Case, work: Coroutine[Any, Any, None]) -> None:
+        self._under_way.add(case.turn.id)
         task = asyncio.create_task(work)
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
@@ -278,6 +290,7 @@ class Responder:
             places = to_be_read(case.said, self._rules(case.group), self._now())
             wanted = [case.turn.messages[place] for place in places]
             read = replace(case, readings=await self._readings.read(wanted))
+            self._under_way.discard(case.turn.id)
             if verdict := self._looked_at(read):
                 await self._conclude([verdict])
         except ShequnError as error:
@@ -291,15 +304,14 @@ class Responder:
         joined: list[tuple[Case, GoOn]] = []
         try:
             started = self._now()
-            outcome = await self._outcome(case.asked(go_on, started))
+            try:
+                outcome = await self._outcome(case.asked(go_on, started))
+            finally:
+                # Who asks from now on asks anew: the list may be another's in a moment.
+                joined = self._same.pop(key, []) if key is not None else []
             seconds = (self._now() - started).total_seconds()
-            joined = self._same.pop(key, []) if key is not None else []
             verdict = self._verdict(case, go_on, outcome, seconds)
-            if verdict.reply is not None and verdict.ask is None:
-                verdicts = [replace(verdict, others=tuple(other for other, _ in joined))]
-            else:
-                verdicts = [verdict, *(self._verdict(c, g, outcome, seconds) for c, g in joined)]
-            await self._conclude(verdicts)
+            await self._conclude([replace(verdict, others=tuple(other for other, _ in joined))])
         except ShequnError as error:
             log.warning("turn put off", turn=case.turn.id, error=str(error))
         except Exception:
@@ -308,14 +320,12 @@ class Responder:
             for each in (case, *(other for other, _ in joined)):
                 await self._put_off(each)
         finally:
-            if key is not None:
-                for other, _ in self._same.pop(key, []):
-                    await self._put_off(other)
+            self._under_way -= {case.turn.id, *(other.turn.id for other, _ in joined)}
 
     async def _outcome(self, question: Question) -> Answer | NoAnswer:
         """The answer; none for who would wait for a place until the turn's lease is nearly over."""
         try:
-            async with asyncio.timeout(self._lease_seconds * _PATIENCE):
+            async with asyncio.timeout(min(_PATIENCE_SECONDS, self._lease_seconds * 0.4)):
                 await self._places.acquire()
         except TimeoutError:
             return NoAnswer(
@@ -351,7 +361,9 @@ class Responder:
                 outcome=Outcome.escalated, reason=Reason.partly_answered, details=details
             )
             left = "\n".join(outcome.left)
-            return Verdict(case=case, decision=partly, reply=reply, ask=left, passages=nearest)
+            return Verdict(
+                case=case, decision=partly, reply=reply, ask=left, passages=nearest, own=True
+            )
         if not go_on.addressed:
             unsure = Decision(
                 outcome=Outcome.silent, reason=Reason.unsure_unaddressed, details=details
@@ -360,7 +372,10 @@ class Responder:
         handed_over = Decision(
             outcome=Outcome.escalated, reason=escalation(outcome), details=details
         )
-        return Verdict(case=case, decision=handed_over, ask=go_on.question, passages=nearest)
+        own = go_on.corrects or bool(go_on.shown) or case.shows_something
+        return Verdict(
+            case=case, decision=handed_over, ask=go_on.question, passages=nearest, own=own
+        )
 
     # -- concluding -----------------------------------------------------------------
 
@@ -411,4 +426,6 @@ class Responder:
 
 
 def _before(connection: Connection, turn: ClaimedTurn) -> tuple[inbox.Line, ...]:
-    return tuple(inbox.context_before(connection, turn.group_id, turn.messages[0].id))
+    first = turn.messages[0]
+    since = first.sent_at - _RECENT
+    return tuple(inbox.context_before(connection, turn.group_id, first.id, since))

@@ -65,9 +65,17 @@ def _language() -> Language:
     return Language()
 
 
+_SIGNS = re.compile(r"(?<=[0-9a-z])[.+%/-](?=[0-9])|(?<=[0-9])[+%](?![0-9a-z])")
+
+
 def question_key(question: str) -> str:
-    """The question without spacing, punctuation and case: equal keys ask the same."""
-    return "".join(c for c in plain(question).lower() if c.isalnum())[:400]
+    """The question without spacing, punctuation and case: equal keys ask the same.
+
+    Signs within numbers and model names stay: 1.5L and 15L, SPF50+ and SPF50 differ.
+    """
+    text = plain(question).lower()
+    signs = {match.start() for match in _SIGNS.finditer(text)}
+    return "".join(c for place, c in enumerate(text) if c.isalnum() or place in signs)[:400]
 
 
 def similarity(one: str, other: str) -> float:

@@ -55,6 +55,7 @@ tickets = Table(
     Column("closed_at", Instant),
     Column("replies", Integer, nullable=False, default=0),
     Column("entry_id", Integer),
+    Column("detail", Text, nullable=False, server_default=""),  # beside the reason, for people
 )
 _OPEN = tickets.c.state == "open"
 Index("tickets_open", tickets.c.question_key, sqlite_where=_OPEN, postgresql_where=_OPEN)
@@ -110,7 +111,8 @@ class Asked:
     """A question on its way to a ticket. `passages`: the nearest knowledge, as JSON.
 
     `personal`: what it is about only its asker knows ("a person, please"), so it is never one
-    with another member's, whatever the words. `quoted`: it answers to another message.
+    with another member's, whatever the words. `quoted`: it only makes sense beside another
+    message or a picture. `detail` says more about the reason.
     """
 
     group: GroupInfo
@@ -118,6 +120,7 @@ class Asked:
     turn_id: int | None
     question: str
     reason: str
+    detail: str = ""
     context: tuple[str, ...] = ()
     passages: tuple[dict[str, Any], ...] = ()
     personal: bool = False
@@ -145,6 +148,7 @@ class Ticket:
     id: int
     state: str
     reason: str
+    detail: str
     group: str
     question: str
     context: tuple[str, ...]
@@ -250,6 +254,7 @@ def _insert_ticket(connection: Connection, asked: Asked, key: str, now: datetime
             member_id=asked.member.id,
             state="open",
             reason=asked.reason,
+            detail=asked.detail[:300],
             question=asked.question,
             question_key=key,
             context=list(asked.context),
@@ -497,6 +502,7 @@ def _tickets(connection: Connection, rows: Sequence[Any]) -> list[Ticket]:
             id=row.id,
             state=row.state,
             reason=row.reason,
+            detail=row.detail,
             group=names.get(row.group_id, ""),
             question=row.question,
             context=tuple(row.context),

@@ -32,7 +32,7 @@ from agent.signals import Feed, Signal
 from agent.timekeeping import Clock
 from agent.worker import Line, Worker
 
-LEASE_SECONDS = 90.0  # of a turn; model.timeout_seconds and its tries must fit in
+_LEASE_SECONDS = 50.0  # of a turn, beside the time that models may take
 
 
 @dataclass(kw_only=True)
@@ -93,7 +93,9 @@ def build(
         now=clock.now,
         feed=feed,
         readings=open_readings(settings, database, clock, guard),
-        lease_seconds=LEASE_SECONDS,
+        lease_seconds=_LEASE_SECONDS
+        + settings.model.timeout_seconds
+        + settings.media.timeout_seconds,
     )
     quiet = settings.pacing.quiet
     intake = Intake(

@@ -16,8 +16,9 @@ from typing import NamedTuple
 from agent.compliance import addresses, numbers, people
 from agent.compliance.shapes import Span
 from knowledge.egress import PLACEHOLDER, Masked
+from knowledge.vocabulary import SIMPLIFIED
 
-VERSION = 1  # of what is recognised; texts masked by another version are embedded anew
+VERSION = 2  # of what is recognised; texts masked by another version are embedded anew
 
 # Zero-width characters, direction marks, the soft hyphen, and what makes a keycap of a digit.
 _INVISIBLE = re.compile(
@@ -37,7 +38,8 @@ _COMPACT = re.compile(r"[\s\-.()·_]+")
 def mask(texts: Sequence[str], *, names: Iterable[str] = (), public: Iterable[str] = ()) -> Masked:
     """`texts` with personal data replaced; `restored` brings every character back.
 
-    `names` are people known to be meant when they are written, two characters or longer.
+    `names` are people known to be meant when they are written, two characters or longer; upper or
+    lower case, traditional or simplified characters make no difference.
     `public` is never masked however it is spaced: the shop's own hotline, address, mail, names.
     Never raises; the time it takes grows in proportion to the text.
     """
@@ -123,7 +125,7 @@ def _found(view: str, known: re.Pattern[str] | None) -> Iterator[Span]:
     yield from people.documents(view)
     yield from addresses.found(view)
     if known is not None:
-        for match in known.finditer(view):
+        for match in known.finditer(view.translate(SIMPLIFIED)):
             yield Span(match.start(), match.end(), "NAME")
     yield from people.names(view)
 
@@ -166,10 +168,12 @@ def _occurrences(view: str, public: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 def _known_names(names: Iterable[str]) -> re.Pattern[str] | None:
-    wanted = sorted({_folded(name).strip() for name in names}, key=lambda n: (-len(n), n))
+    """Finds names in a reading in simplified characters, which has as many as the text."""
+    spellings = {_folded(name).strip().translate(SIMPLIFIED) for name in names}
+    wanted = sorted(spellings, key=lambda name: (-len(name), name))
     spelled = [
         rf"(?<![A-Za-z]){re.escape(name)}(?![A-Za-z])" if name.isascii() else re.escape(name)
         for name in wanted
         if len(name) > 1
     ]
-    return re.compile("|".join(spelled)) if spelled else None
+    return re.compile("|".join(spelled), re.IGNORECASE) if spelled else None

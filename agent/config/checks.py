@@ -9,6 +9,9 @@ from agent.config.sections import WechatyAccount
 from agent.config.settings import Settings
 from agent.errors import Finding
 
+# What tells people that they talk to a machine.
+_TELLS = re.compile(r"机器人|機器人|人工智能|\bAI\b|AI|\bbot\b|ロボット|ボット", re.IGNORECASE)
+
 
 def cross_check(settings: Settings) -> list[Finding]:
     """What one field cannot know of another: accounts, policies, names used twice."""
@@ -28,6 +31,7 @@ def cross_check(settings: Settings) -> list[Finding]:
                 )
             )
     seen: set[tuple[str, str, str]] = set()
+    names: set[str] = set()
     for position, group in enumerate(settings.groups):
         where = f"groups.{position}"
         if group.account and group.account not in accounts:
@@ -48,7 +52,16 @@ def cross_check(settings: Settings) -> list[Finding]:
         key = (owner, "id", group.id) if group.id else (owner, "name", group.name)
         if key in seen:
             faults.append(fault(f"{where}.{key[1]}", f"{key[2]!r} is listed twice", "remove one"))
+        elif group.name in names:
+            faults.append(
+                fault(
+                    f"{where}.name",
+                    f"{group.name!r} is listed twice, and knowledge and audiences go by names",
+                    "give one of them another name here; its `id` says which group it is",
+                )
+            )
         seen.add(key)
+        names.add(group.name)
     if settings.operators.id and not settings.operators.group:
         faults.append(
             fault("operators.group", "is missing beside `operators.id`", "give the group's name")
@@ -69,6 +82,15 @@ def cross_check(settings: Settings) -> list[Finding]:
                 _names(accounts),
             )
         )
+    faults += [
+        fault(
+            f"texts.{name}",
+            "does not say that the bot is one, and people have to know",
+            "write 机器人, AI, bot or ロボット into it",
+        )
+        for name in ("identity", "welcome")
+        if not _TELLS.search(getattr(settings.texts, name).replace("{bot}", ""))
+    ]
     web = [account for account in settings.channels if account.kind == "web"]
     if len(web) > 1:
         faults.append(fault("channels", "more than one `kind: web`", "keep one"))
@@ -96,4 +118,24 @@ def secrets(content: dict[str, Any]) -> list[Finding]:
                 "remove it here and set SHEQUN_DATABASE_URL in the environment",
             )
         ]
-    return []
+    return _in_urls(content)
+
+
+def _in_urls(content: Any, path: str = "") -> list[Finding]:
+    """Addresses of endpoints with a password in them."""
+    if isinstance(content, dict):
+        inside = [(f"{path}.{name}".lstrip("."), value) for name, value in content.items()]
+    elif isinstance(content, list):
+        inside = [(f"{path}.{place}", value) for place, value in enumerate(content)]
+    else:
+        credentials = isinstance(content, str) and re.match(r"https?://[^/\s]*@", content)
+        if not (credentials and path.rpartition(".")[2] in ("base_url", "chroma_url")):
+            return []
+        return [
+            fault(
+                path,
+                "holds a user or password, and secrets do not belong into this file",
+                "remove it here; a key comes from the variable that `key_variable` names",
+            )
+        ]
+    return [finding for where, value in inside for finding in _in_urls(value, where)]

@@ -104,9 +104,33 @@ def test_every_fault_is_told_by_its_path_with_a_remedy(
 WECHATY = "channels: [{kind: wechaty, account: main, endpoint: '127.0.0.1:1'}]\n"
 
 
-def test_groups_of_one_name_are_told_apart_by_their_ids(tmp_path: Path) -> None:
-    text = "groups: [{name: a, id: '1'}, {name: a, id: '2'}, {name: a}]"
-    assert [group.id for group in loaded(tmp_path, text).groups] == ["1", "2", ""]
+def test_two_groups_of_one_name_are_refused_since_knowledge_goes_by_it(tmp_path: Path) -> None:
+    (fault,) = refused(tmp_path, "groups: [{name: a, id: '1'}, {name: a, id: '2'}]")
+    assert (fault.path, "another name" in fault.remedy) == ("groups.1.name", True)
+    text = "groups: [{name: a, id: '1'}, {name: a 二店, id: '2'}]"
+    assert [group.id for group in loaded(tmp_path, text).groups] == ["1", "2"]
+
+
+@pytest.mark.parametrize("text", ['identity: "我是{bot}。"', 'welcome: ""', "welcome: 大家好！"])
+def test_the_bot_cannot_be_made_to_hide_what_it_is(tmp_path: Path, text: str) -> None:
+    (fault,) = refused(tmp_path, f"texts: {{{text}}}")
+    assert fault.path == f"texts.{text.partition(':')[0]}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model: {base_url: 'https://me:hunter2@models.example/v1'}",
+        "model: {fallbacks: [{name: b, base_url: 'https://hunter2@models.example/v1'}]}",
+        "storage: {chroma_url: 'http://me:hunter2@chroma.example'}",
+    ],
+)
+def test_a_password_in_an_endpoints_address_is_refused_and_not_repeated(
+    tmp_path: Path, text: str
+) -> None:
+    (fault,) = refused(tmp_path, text)
+    assert "hunter2" not in str(fault)
+    assert "environment" in fault.remedy or "variable" in fault.remedy
 
 
 def test_the_operators_group_may_be_named_by_its_id(

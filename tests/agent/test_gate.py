@@ -306,6 +306,8 @@ def test_questions_look_like_questions(text: str) -> None:
         ("不对", ""),
         ("不对啊！", ""),
         ("没有,谢谢", None),
+        ("没有", None),
+        ("No", None),
         ("没有货吗", None),
         ("不是吧这么贵", None),
         ("不是说包邮吗", None),
@@ -319,15 +321,47 @@ def test_what_a_member_meant_instead(text: str, meant: str | None) -> None:
     assert correction(text) == meant
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["不是我小气,是真的贵", "我说的是真的哈哈", "不是我说的", "错了，是明天", "不对，是周三聚餐",
+     "我的意思是大家周末一起去吃饭", "没有 是我老公买的", "不对", "不是"],
+)  # fmt: skip
+def test_what_people_say_among_themselves_corrects_no_machine(text: str) -> None:
+    assert correction(text, addressed=False) is None
+    assert after_an_answer(text, addressed=False) == Decision(
+        outcome=Outcome.silent, reason=Reason.not_addressed
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["你是ai客服吗", "请问你是机器人吗？", "你到底是不是机器人啊", "这是机器人在回复吗",
+     "机器人吗？", "你是真人还是机器人", "跟我聊的是人还是机器人", "你是谁", "are you a bot?",
+     "Are you a real human?", "あなたはロボットですか"],
+)  # fmt: skip
+def test_who_asks_what_it_is_is_told(text: str) -> None:
+    assert judged(text) == Decision(outcome=Outcome.answered, reason=Reason.identity)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["有扫地机器人卖吗", "这个机器人多少钱", "是真人模特图吗", "你们这是正品吗", "你是不是发错了"],
+)
+def test_products_and_complaints_are_no_question_about_the_bot(text: str) -> None:
+    assert isinstance(judged(text), GoOn)
+
+
 def after_an_answer(text: str, *, addressed: bool, quote: Quote | None = None) -> Decision | GoOn:
     said = replace(turn(text, addressed=addressed, quote=quote), answered_before=True)
     return judge(said, Rules(), BOT, NOW)
 
 
 def test_a_correction_right_after_an_answer_needs_no_mention() -> None:
-    meant = GoOn(question="退货", addressed=True, corrects=True)
+    meant = GoOn(question="退货", addressed=False, corrects=True)
     assert after_an_answer("不是,我问的是退货", addressed=False) == meant
-    assert after_an_answer("@小露 不是,我问的是退货", addressed=True) == meant
+    assert after_an_answer("@小露 不是,我问的是退货", addressed=True) == replace(
+        meant, addressed=True
+    )
     assert judged("不是,我问的是退货", addressed=False) == Decision(
         outcome=Outcome.silent, reason=Reason.not_addressed
     )

@@ -13,12 +13,13 @@ from agent.cases import Replies
 from agent.database import Database
 from agent.directory import Directory, GroupInfo, GroupPlan
 from agent.gate import QuietTimes, Rules
-from agent.messages import InboundMessage, Text
+from agent.messages import Content, Image, InboundMessage, Text
 from agent.responder import MAX_CLAIMS, Responder
 from agent.signals import Feed
 from agent.tickets import Lesson
 from agent.timekeeping import ManualClock
 from knowledge.answering import Answer, NoAnswer, NoAnswerReason, Question
+from knowledge.index import Passage
 
 BROKEN = "坏群"
 REPLIES = Replies(
@@ -74,11 +75,12 @@ class Counter:
     def learn(self, connection: Connection, lesson: Lesson, now: datetime) -> int:
         raise ValueError("no knowledge base today")
 
-    def say(self, who: str, text: str, group: str = "会员群") -> None:
+    def say(self, who: str, what: str | Content, group: str = "会员群") -> None:
         self.count += 1
         message = InboundMessage(
             channel="web", account="demo", external_id=f"m{self.count}", group_id=group,
-            group_name=group, sender_id=who, sender_name=who, content=Text(text=text),
+            group_name=group, sender_id=who, sender_name=who,
+            content=Text(text=what) if isinstance(what, str) else what,
             sent_at=self.clock.now(),
         )  # fmt: skip
         with self.database.transaction() as connection:
@@ -206,6 +208,12 @@ async def test_the_answerer_is_told_whether_the_bot_was_asked(counter: Counter) 
     }
 
 
+SUNSCREEN = Passage(
+    entry_id=7, kind="faq", source="faq.csv", title="", heading="", question="防晒多久补涂一次？",
+    text="户外每 2 小时一次。", score=0.9, lexical=9.0, dense=None, tags=(),
+)  # fmt: skip
+
+
 class Pondering(Unknowing):
     """Knows one answer, or none, and takes its time."""
 
@@ -213,13 +221,16 @@ class Pondering(Unknowing):
         super().__init__()
         self.done = asyncio.Event()
         self.knows = True
+        self.left: tuple[str, ...] = ()
 
     async def answer(self, question: Question) -> Answer | NoAnswer:
         self.asked.append(question)
         await self.done.wait()
         if self.knows:
-            text = "户外每 2 小时一次。"
-            return Answer(text=text, citations=(), confidence=0.9, written_by_model=False)
+            return Answer(
+                text="户外每 2 小时一次。", citations=(SUNSCREEN,), confidence=0.9,
+                written_by_model=False, left=self.left,
+            )  # fmt: skip
         return NoAnswer(reason=NoAnswerReason.NOT_IN_KNOWLEDGE)
 
 
@@ -311,7 +322,97 @@ async def test_what_was_said_before_goes_to_the_knowledge_base_by_roles_not_name
     await all_answered(slow, knowledge)
     (asked,) = [question for question in knowledge.asked if question.addressed]
     assert asked.context == (
-        "成员1：@提问者 你买的什么防晒",
+        "成员1：@提问者  你买的什么防晒",
         "提问者：SPF50 那瓶",
-        "成员2：豆豆妈快看",
+        "成员2：成员1快看",
     )
+
+
+async def test_what_was_said_long_ago_or_by_coming_and_going_is_no_background(
+    slow: Counter, knowledge: Pondering
+) -> None:
+    slow.say("豆豆妈", "面霜好用吗")
+    await asked_meanwhile(slow)
+    slow.clock.advance(hours=2)
+    slow.say("小满", "@小露 那这个多久补一次？")
+    await asked_meanwhile(slow)
+    await all_answered(slow, knowledge)
+    assert [question.context for question in knowledge.asked if question.addressed] == [()]
+
+
+async def test_nobody_who_is_called_by_name_is_named_to_the_knowledge_base(
+    slow: Counter, knowledge: Pondering
+) -> None:
+    slow.say("小满", "@小露 @王小明\u2005 说的防晒多久补一次？")
+    await asked_meanwhile(slow)
+    await all_answered(slow, knowledge)
+    (asked,) = knowledge.asked
+    assert "王小明" not in asked.text
+    assert "防晒多久补一次" in asked.text
+
+
+async def test_a_turn_whose_lease_ends_while_it_is_answered_is_answered_once(
+    slow: Counter, knowledge: Pondering
+) -> None:
+    slow.say("小满", "@小露 防晒多久补涂一次？")
+    await asked_meanwhile(slow)
+    slow.clock.advance(minutes=10)
+    await asked_meanwhile(slow)
+    await all_answered(slow, knowledge)
+    assert len(knowledge.asked) == 1
+    assert slow.said() == ["户外每 2 小时一次。"]
+    assert slow.decisions() == [("answered", "from_knowledge")]
+
+
+async def test_an_addressed_question_does_not_wait_for_one_to_nobody(
+    slow: Counter, knowledge: Pondering
+) -> None:
+    slow.say("小满", "防晒多久补涂一次？")
+    slow.say("豆豆妈", "@小露 防晒多久补涂一次？")
+    await asked_meanwhile(slow)
+    await all_answered(slow, knowledge)
+    assert sorted(question.addressed for question in knowledge.asked) == [False, True]
+
+
+async def test_who_asked_together_is_remembered_with_what_was_cited(
+    slow: Counter, knowledge: Pondering
+) -> None:
+    slow.say("小满", "@小露 防晒多久补涂一次？")
+    slow.say("豆豆妈", "@小露 防晒多久补涂一次？")
+    await asked_meanwhile(slow)
+    await all_answered(slow, knowledge)
+    slow.say("豆豆妈", "@小露 不是，我问的是面霜")
+    await asked_meanwhile(slow)
+    await slow.responder.finish()
+    corrected = knowledge.asked[-1]
+    assert (corrected.text, corrected.corrects) == ("面霜", True)
+    assert corrected.earlier is not None
+    assert corrected.earlier.entries == frozenset({7})
+
+
+async def test_the_known_part_is_told_once_to_all_and_the_rest_is_one_ticket_of_each(
+    slow: Counter, knowledge: Pondering
+) -> None:
+    knowledge.left = ("有乌龙茶卖吗？",)
+    for who in ("小满", "豆豆妈"):
+        slow.say(who, "@小露 防晒多久补涂一次？有乌龙茶卖吗？")
+    await asked_meanwhile(slow)
+    await all_answered(slow, knowledge)
+    assert slow.said().count("户外每 2 小时一次。") == 1
+    assert slow.mentions()[0] == ["小满", "豆豆妈"]
+    assert slow.decisions() == [("escalated", "partly_answered")] * 2
+
+
+@pytest.mark.parametrize("first_shows", [True, False])
+async def test_what_is_asked_beside_a_picture_shares_no_ticket(
+    slow: Counter, knowledge: Pondering, first_shows: bool
+) -> None:
+    knowledge.knows = False
+    for group, shows in (("会员群", first_shows), ("护肤群", not first_shows)):
+        slow.say("小满", "@小露 防晒霜孕妇可以用吗？", group=group)
+        if shows:
+            slow.say("小满", Image(path=""), group=group)
+    await asked_meanwhile(slow)
+    await all_answered(slow, knowledge)
+    with slow.database.reading() as connection:
+        assert len(list(connection.scalars(select(tickets.tickets.c.id)))) == 2

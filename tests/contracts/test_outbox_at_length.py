@@ -46,7 +46,7 @@ def _delivery(account: int, group: int, key: str, **more: Any) -> outbox.Deliver
         pytest.param(outbox.counts, id="counts"),
         pytest.param(lambda c: inbox.claim_due(c, NOW, "me", 90), id="claim_due"),
         pytest.param(inbox.next_ready, id="next_ready"),
-        pytest.param(lambda c: inbox.context_before(c, 1, 99), id="context_before"),
+        pytest.param(lambda c: inbox.context_before(c, 1, 99, NOW), id="context_before"),
     ],
 )
 def test_no_question_of_the_busy_path_reads_a_whole_table(

@@ -342,6 +342,7 @@ def _write_community(folder: Path, transcript: dict[str, Any]) -> None:
             "identity": "我是{bot}，一个机器人助手。",
             "handover": "好的，已经转给真人同事～",
             "words_please": "麻烦您打字说一下～",
+            "welcome": "大家好，我是{bot}，一个机器人助手。",
         },
     }
     settings |= transcript.get("settings", {})

@@ -51,5 +51,6 @@ def upgrade() -> None:
         sa.Column("made_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("embedding"),
     )
+    op.add_column("tickets", sa.Column("detail", sa.Text(), nullable=False, server_default=""))
     op.drop_index("decisions_by_time", table_name="decisions")
     op.create_index("decisions_by_group", "decisions", ["group_id", "decided_at"], unique=False)
