@@ -48,6 +48,7 @@ channels:
 groups:
   - {{name: 护肤群, tags: [care]}}
   - {{name: 会员群, tags: [vip]}}
+  - {{name: 新客群}}
 operators: {{group: 运营群, members: [佐藤]}}
 knowledge: {{documents: documents}}
 offers: {{folder: offers}}
@@ -257,3 +258,21 @@ async def test_a_login_code_is_shown_to_the_owner_and_a_polite_end_is_clean(
     await agent.says("scan this with WeChat to log in (https://login.example/abc)")
     agent.end(signal.SIGTERM)
     assert await agent.ended() == 0
+
+
+NEW = "100010@chatroom"
+
+
+async def test_taken_into_a_group_the_bot_says_what_it_is_once(
+    agent: Agent, gateway: NodeGateway
+) -> None:
+    await gateway.tell(
+        "room", id=NEW, topic="新客群", owner="wxid_zhang", members=["wxid_zhang", "wxid_li"]
+    )
+    await gateway.tell("join", room=NEW, members=["wxid_bot"], by="wxid_zhang")
+    (welcome,) = await sent(gateway, 1, NEW)
+    assert "小群" in welcome["body"]
+    assert "机器人" in welcome["body"]
+    await gateway.tell("say", **{"from": "wxid_zhang"}, room=NEW, text="@小群 面霜多少钱？")
+    posts = await sent(gateway, 2, NEW)
+    assert "258" in posts[1]["body"]
