@@ -1,0 +1,116 @@
+"""What was said and answered before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    Connection,
+    Integer,
+    bindparam,
+    select,
+)
+
+from agent.database import Instant
+from agent.directory import members
+from agent.inbox.tables import decisions, messages, turns
+from agent.messages import (
+    content_from_json,
+    text_of,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One message as people read it."""
+
+    message_id: int
+    member_id: int
+    sender: str
+    from_self: bool
+    text: str
+    sent_at: datetime
+
+
+_BEFORE = (
+    select(
+        messages.c.id,
+        messages.c.content,
+        messages.c.from_self,
+        messages.c.sent_at,
+        messages.c.member_id,
+        members.c.name,
+        members.c.alias,
+    )
+    .join(members, messages.c.member_id == members.c.id)
+    .where(
+        messages.c.group_id == bindparam("group"),
+        messages.c.id < bindparam("message"),
+        messages.c.sent_at > bindparam("since", type_=Instant),
+        # Who came and who left leads up to no question.
+        messages.c.turn_id.is_not(None) | messages.c.from_self,
+    )
+    .order_by(messages.c.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
+
+
+def context_before(
+    connection: Connection, group_id: int, message_id: int, since: datetime, limit: int = 6
+) -> list[Line]:
+    """What was said in the group just before a message and after `since`, oldest first."""
+    rows = connection.execute(
+        _BEFORE, {"group": group_id, "message": message_id, "since": since, "limit": limit}
+    ).all()
+    return [
+        Line(
+            message_id=row.id,
+            member_id=row.member_id,
+            sender=row.alias or row.name,
+            from_self=row.from_self,
+            text=text_of(content_from_json(row.content)),
+            sent_at=row.sent_at,
+        )
+        for row in reversed(rows)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """A question that the bot answered; `cited` are the entries that it answered from."""
+
+    member_id: int
+    question: str
+    cited: tuple[int, ...]
+    at: datetime
+
+
+_ANSWERED = (
+    select(turns.c.member_id, decisions.c.details, decisions.c.decided_at)
+    .join(turns, decisions.c.turn_id == turns.c.id)
+    .where(
+        decisions.c.group_id == bindparam("group"),
+        decisions.c.decided_at > bindparam("since", type_=Instant),
+        (decisions.c.outcome == "answered") | (decisions.c.reason == "partly_answered"),
+    )
+    .order_by(decisions.c.decided_at.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
+
+
+def answered_since(
+    connection: Connection, group_id: int, since: datetime, limit: int = 20
+) -> tuple[Earlier, ...]:
+    """What the bot answered in a group lately, newest first."""
+    rows = connection.execute(_ANSWERED, {"group": group_id, "since": since, "limit": limit})
+    return tuple(
+        Earlier(
+            member_id=row.member_id,
+            question=row.details.get("question", ""),
+            cited=tuple(row.details.get("cited", ())),
+            at=row.decided_at,
+        )
+        for row in rows
+        if row.details.get("question")
+    )
