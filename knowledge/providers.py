@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LOCAL_DIMENSION = 256
 OPENAI_HOST = "api.openai.com"
+OPENAI_URL = f"https://{OPENAI_HOST}/v1"
 # SDKs insist on a key; a server of one's own needs none.
 _NO_KEY = "none"
 
@@ -99,13 +100,15 @@ def embeddings(
     base_url: str | None = None,
     api_key: str | None = None,
     timeout_seconds: float = 20.0,
+    query_seconds: float = 2.5,
     guard: Guard | None = None,
     batch: int = 64,
 ) -> Embeddings:
     """`local`; `openai` for any endpoint that speaks its protocol; or `sentence-transformers`, a
     model on this machine (a folder, or a name that the library downloads once).
 
-    Raises ValueError naming what is missing.
+    A hosted one has `timeout_seconds` for documents and `query_seconds` for a question; it does
+    not repeat a call by itself. Raises ValueError naming what is missing.
     """
     match kind:
         case "local":
@@ -133,15 +136,29 @@ def embeddings(
     from knowledge.guarded import GuardedEmbeddings
 
     hosted = OpenAIEmbeddings(
-        model=model, openai_api_base=base_url, openai_api_key=SecretStr(api_key or _NO_KEY),
-        request_timeout=timeout_seconds, max_retries=2,
+        model=model, openai_api_base=base_url or OPENAI_URL, openai_proxy="",
+        openai_api_key=SecretStr(api_key or _NO_KEY), openai_organization=None,
+        # Each call is one row of the record of what leaves; what failed is tried again later.
+        request_timeout=timeout_seconds, max_retries=0,
         # Other servers take text only; token ids are an OpenAI peculiarity.
         check_embedding_ctx_length=False,
         http_client=DefaultHttpxClient(follow_redirects=False, timeout=timeout_seconds),
     )  # fmt: skip
+    _deaf_to_environment(hosted.client, hosted.async_client)
     return GuardedEmbeddings(
-        hosted, name=model, endpoint=endpoint_of(base_url), guard=guard or Unguarded(), batch=batch
-    )
+        hosted, name=model, endpoint=endpoint_of(base_url), guard=guard or Unguarded(),
+        batch=batch, query_seconds=query_seconds,
+    )  # fmt: skip
+
+
+def _deaf_to_environment(*resources: Any) -> None:
+    """Take from OpenAI's clients what they read in the environment behind our back: whose
+    organisation and project to name, and headers (even the key) to every endpoint whatsoever."""
+    for resource in resources:
+        client = resource._client
+        client.organization = client.project = None
+        client._custom_headers = {}
+        client._ambient_authorizations = frozenset()
 
 
 def _installed(package: str) -> bool:
@@ -163,7 +180,7 @@ def fingerprint(model: Embeddings) -> str:
 
 def endpoint_of(base_url: str | None) -> str:
     """Host and port of an endpoint, as it is recorded: never a path, a user or a key."""
-    parts = urlsplit(base_url or f"https://{OPENAI_HOST}")
+    parts = urlsplit(base_url or OPENAI_URL)
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.hostname or ''}{port}"
 
@@ -194,13 +211,16 @@ def chat_model(
     hosted_by_openai = endpoint_of(base_url) == OPENAI_HOST
     # Only OpenAI itself knows the newer name of this limit; the others know the older.
     older = {} if hosted_by_openai else {"max_tokens": max_output_tokens}
-    return ChatOpenAI(
-        model=model, base_url=base_url, api_key=SecretStr(api_key or _NO_KEY),
-        timeout=timeout_seconds, max_retries=0, temperature=temperature, use_responses_api=False,
+    chat = ChatOpenAI(
+        model=model, base_url=base_url or OPENAI_URL, api_key=SecretStr(api_key or _NO_KEY),
+        openai_proxy="", timeout=timeout_seconds, max_retries=0, temperature=temperature,
+        use_responses_api=False,
         max_completion_tokens=max_output_tokens if hosted_by_openai else None,
         extra_body={**older, **(extra or {})} or None,
         http_async_client=DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout_seconds),
     )  # fmt: skip
+    _deaf_to_environment(chat.client, chat.async_client)
+    return chat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,9 +245,11 @@ class MediaModel:
         self.name = name
         self.endpoint = endpoint_of(base_url)
         self._client = AsyncOpenAI(
-            api_key=api_key or _NO_KEY, base_url=base_url, timeout=timeout_seconds, max_retries=0,
+            api_key=api_key or _NO_KEY, base_url=base_url or OPENAI_URL,
+            timeout=timeout_seconds, max_retries=0,
             http_client=DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout_seconds),
         )  # fmt: skip
+        _deaf_to_environment(self._client.chat)
 
     async def transcribe(self, audio: bytes, *, name: str, media_type: str) -> Perceived:
         """The words of a recording; `name` has the ending that tells its format."""

@@ -99,6 +99,24 @@ def test_known_names_are_masked_where_they_are_written() -> None:
     assert masked.texts == ("<NAME_1>说<NAME_2>也要，Anna不要",)
 
 
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Summer夏", "summer夏推荐的防晒"),
+        ("陳店長", "陈店长说可以退"),
+        ("陈店长", "陳店長說可以退"),
+        ("Coco酱", "问问COCO酱"),
+        ("Ann", "ask ann about it"),
+    ],
+)
+def test_a_known_name_is_masked_however_it_is_spelled(name: str, written: str) -> None:
+    masked = mask([written], names=[name])
+    (original,) = masked.originals.values()
+    assert len(original) == len(name)
+    assert "<NAME_1>" in masked.texts[0]
+    assert masked.restored(masked.texts[0]) == written
+
+
 def test_originals_do_not_show_in_a_log_line() -> None:
     assert "13912345678" not in repr(mask(["13912345678"]))
 

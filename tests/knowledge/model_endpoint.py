@@ -28,6 +28,7 @@ class ModelEndpoint:
 
     behaviour: Behaviour
     requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     connections: set[int] = field(default_factory=set)
     closing: threading.Event = field(default_factory=threading.Event)
     _server: ThreadingHTTPServer | None = None
@@ -49,6 +50,7 @@ class ModelEndpoint:
                 json_sent = "json" in self.headers["content-type"]
                 request = json.loads(body) if json_sent else {"path": self.path, "body": body}
                 endpoint.requests.append(request)
+                endpoint.headers.append({k.lower(): v for k, v in self.headers.items()})
                 endpoint.connections.add(self.client_address[1])
                 status, headers, body = endpoint.behaviour(endpoint, request)
                 try:

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from model_endpoint import ModelEndpoint, sends
+from model_endpoint import ModelEndpoint, in_turn, sends
 from tea_shop import ANY_GROUP, NOW
 
 from knowledge import providers
 from knowledge.egress import BudgetSpent, Leaving, Masked, Purpose, Refused, Usage
-from knowledge.guarded import GuardedEmbeddings
+from knowledge.guarded import GuardedEmbeddings, Resting
 from knowledge.index import Index
 from knowledge.language import Language
+from knowledge.models import Breaker
 
 _PHONE = re.compile(r"1[3-9]\d{9}")
 
@@ -138,6 +139,76 @@ def test_switching_masking_makes_another_embedding(endpoint: ModelEndpoint) -> N
     names = [providers.fingerprint(hosted(endpoint, one)) for one in (first, second, third)]
     assert names[0] == names[2] != names[1]
     assert "phones-1" in names[0]
+
+
+def hangs(endpoint: ModelEndpoint, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    """Answers when the test is over."""
+    endpoint.closing.wait(30)
+    return embeds(endpoint, request)
+
+
+def test_a_question_waits_only_so_long_and_after_some_failures_not_at_all(
+    endpoint: ModelEndpoint,
+) -> None:
+    endpoint.behaviour = hangs
+    now = [0.0]
+    ledger = Ledger()
+    embedding = hosted(
+        endpoint, ledger, query_seconds=0.05, clock=lambda: now[0],
+        breaker=Breaker(faults=3, pause_seconds=15.0),
+    )  # fmt: skip
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            embedding.embed_query("茶")
+    for _ in range(10):
+        with pytest.raises(Resting):
+            embedding.embed_query("茶")
+    assert len(ledger.left) == 3  # what was not sent is not recorded as sent
+    now[0] = 15.0
+    with pytest.raises(TimeoutError):
+        embedding.embed_query("茶")
+    with pytest.raises(Resting):
+        embedding.embed_query("茶")
+    assert len(ledger.left) == len(ledger.told) == 4
+    # What was billed for all that is not known.
+    assert {one.input_tokens for one in ledger.told} == {None}
+
+
+def test_no_more_questions_wait_for_an_endpoint_than_may_at_once(endpoint: ModelEndpoint) -> None:
+    endpoint.behaviour = hangs
+    embedding = hosted(endpoint, Ledger(), query_seconds=0.05, at_once=2)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            embedding.embed_query("茶")
+    # Both calls hang on, though nobody waits for them any more.
+    with pytest.raises(Resting, match="at once"):
+        embedding.embed_query("茶")
+    assert len(endpoint.requests) <= 2
+
+
+def test_an_endpoint_that_is_well_again_is_found_out(endpoint: ModelEndpoint) -> None:
+    endpoint.behaviour = in_turn(sends(503, b"{}"), embeds)
+    now = [0.0]
+    embedding = hosted(
+        endpoint, Ledger(), clock=lambda: now[0], breaker=Breaker(faults=1, pause_seconds=15.0)
+    )
+    with pytest.raises(Exception, match="503"):
+        embedding.embed_query("茶")
+    with pytest.raises(Resting):
+        embedding.embed_query("茶")
+    now[0] = 15.0
+    for _ in range(8):
+        assert len(embedding.embed_query("茶")) == providers.LOCAL_DIMENSION
+
+
+def test_a_refusal_says_nothing_about_the_endpoint(endpoint: ModelEndpoint) -> None:
+    ledger = Ledger(calls=0)
+    embedding = hosted(endpoint, ledger, breaker=Breaker(faults=1))
+    for _ in range(6):
+        with pytest.raises(BudgetSpent):
+            embedding.embed_query("茶")
+    ledger.calls = 1
+    assert embedding.embed_query("茶")
 
 
 Learn = Callable[..., int]

@@ -9,17 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
-from model_endpoint import ModelEndpoint
+from model_endpoint import ModelEndpoint, says, sends
 
 from knowledge.egress import Leaving, Masked, Purpose, Refused, Unguarded
 from knowledge.language import Language
 from knowledge.providers import (
     LocalEmbeddings,
+    ModelFault,
     chat_model,
     embeddings,
     endpoint_of,
+    fault,
     fingerprint,
+    media_model,
 )
 
 
@@ -154,3 +158,75 @@ def test_without_a_name_or_an_address_there_is_no_model() -> None:
     assert chat_model("gpt", api_key=None) is None
     assert chat_model("", api_key="k") is None
     assert chat_model("qwen", api_key=None, base_url="http://127.0.0.1:8000/v1") is not None
+
+
+ELSEWHERE = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "LANGSMITH_GATEWAY", "OPENAI_PROXY")
+
+
+@pytest.mark.parametrize("variable", ELSEWHERE)
+async def test_an_address_in_the_environment_is_no_endpoint_of_ours(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record says api.openai.com; nothing may go anywhere else."""
+    with ModelEndpoint(says("好")) as elsewhere, ModelEndpoint(sends(502, b"")) as internet:
+        # What is meant for api.openai.com ends at a proxy on this machine.
+        monkeypatch.setenv("HTTPS_PROXY", internet.url.removesuffix("/v1"))
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "127.0.0.1")
+        monkeypatch.setenv("LANGSMITH_API_KEY", "k")
+        monkeypatch.setenv(variable, elsewhere.url)
+        chat = chat_model("small", api_key="k")
+        hearing = media_model("small", api_key="k")
+        near = embeddings("openai", language=Language(), model="small", api_key="k")
+        assert chat is not None
+        assert hearing is not None
+        calls = (
+            lambda: chat.ainvoke("你好"),
+            lambda: hearing.transcribe(b"RIFF", name="a.wav", media_type="audio/wav"),
+            lambda: near.aembed_query("你好"),
+            lambda: near.aembed_documents(["你好"]),
+        )
+        for call in calls:
+            with pytest.raises((openai.APIConnectionError, openai.APIStatusError)) as met:
+                await call()
+            assert fault(met.value).kind is ModelFault.UNAVAILABLE
+        assert elsewhere.requests == []
+
+
+async def test_the_environment_adds_no_header_to_what_an_endpoint_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-another")
+    monkeypatch.setenv("OPENAI_ORGANIZATION", "org-of-another")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-of-another")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer of-another\nX-Told: yes")
+    with ModelEndpoint(says("好")) as talking, ModelEndpoint(embeds) as embedding:
+        chat = chat_model("small", api_key="mine", base_url=talking.url)
+        seeing = media_model("small", api_key="mine", base_url=talking.url)
+        near = embeddings(
+            "openai", language=Language(), model="small", api_key="mine", base_url=embedding.url
+        )
+        assert chat is not None
+        assert seeing is not None
+        await chat.ainvoke("你好")
+        await seeing.describe(b"png", media_type="image/png", prompt="看", most_tokens=10)
+        near.embed_documents(["茶"])
+        near.embed_query("茶")
+        sent = [*talking.headers, *embedding.headers]
+    assert len(sent) == 4
+    for headers in sent:
+        assert headers["authorization"] == "Bearer mine"
+        assert "of-another" not in str(headers)
+        assert "x-told" not in headers
+
+
+def test_an_endpoint_that_fails_is_asked_once_for_each_row_of_the_record() -> None:
+    guard = Masking()
+    with ModelEndpoint(sends(503, b"{}")) as endpoint:
+        model = embeddings(
+            "openai", language=Language(), model="small", base_url=endpoint.url, guard=guard
+        )
+        for ask in (model.embed_query, lambda text: model.embed_documents([text])):
+            with pytest.raises(Exception, match="503"):
+                ask("茶")
+        assert len(endpoint.requests) == len(guard.left) == 2
