@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import structlog
 from owner_at_work import Owner
+from sqlalchemy import select
 
 from agent import bootstrap, config
+from agent.audit import audit_entries
 from agent.errors import ShequnError
 from knowledge import calibration
 from knowledge.answering import DEFAULT_THRESHOLD
@@ -260,3 +262,71 @@ def test_a_configuration_may_be_named_behind_the_command(owner: Owner, tmp_path:
     chosen = str(other.folder / "config.yaml")
     told = owner.types("evaluate", file, "--config", chosen, "--no-report", "--json").json
     assert told["verdicts"]["right"] == 1
+
+
+def of_little_proof(folder: Path) -> str:
+    """99 labels of which a wrong one is the surest: only a threshold above it shows 6 %."""
+    known = [f"{ask.format(what)}{end},{what}多少钱？,prices.csv"
+             for what in PRODUCTS for ask in ASKED for end in ("", "呀", "呢")]  # fmt: skip
+    wrong = [f"{what}多少钱？,,none" for what in PRODUCTS]
+    unknown = [f"{ask.format(what)},,none" for what in PRODUCTS[:3] for ask in UNKNOWN]
+    lines = ["question,expected,source", *known, *wrong, *unknown]
+    return labels(folder, "\n".join(lines), "little.csv")
+
+
+def test_a_threshold_that_would_silence_the_bot_is_not_written(
+    owner: Owner, tmp_path: Path
+) -> None:
+    file = of_little_proof(tmp_path)
+    asked = ("evaluate", file, "--apply", "--no-learn", "--most-wrong", "0.03", "--no-report")
+    with pytest.raises(ShequnError, match=r"would answer 0 instead of \d\d of these 99 questions"):
+        owner.types(*asked)
+    assert kept(owner) is None
+    with pytest.raises(ShequnError, match=r"--as-counted .*\(\d+ right, \d+ wrong\)"):
+        owner.types(*asked)
+    owner.types(*asked, "--as-counted")
+    counted = kept(owner)
+    assert counted is not None
+    owner.types("evaluate", "--reset")
+    done = owner.types(*asked, "--force", "--json").json
+    forced = kept(owner)
+    assert forced is not None
+    assert forced.threshold == pytest.approx(done["proposal"]["threshold"])
+    assert done["applied"] is True
+
+
+def test_fewer_labels_take_the_place_of_many_only_by_force(owner: Owner, tmp_path: Path) -> None:
+    owner.types("evaluate", many(tmp_path), "--apply", "--as-counted", "--no-report")
+    lines = Path(many(tmp_path)).read_text("utf-8").splitlines()
+    few = labels(tmp_path, "\n".join([lines[0], *lines[1:11], *lines[-10:]]), "few.csv")
+    asked = ("evaluate", few, "--apply", "--as-counted", "--no-report")
+    with pytest.raises(ShequnError, match="learned from 162 labels, these are 20"):
+        owner.types(*asked)
+    stored = kept(owner)
+    assert stored is not None
+    assert stored.labels == 162
+    owner.types(*asked, "--force")
+    fewer = kept(owner)
+    assert fewer is not None
+    assert fewer.labels == 20
+
+
+def test_what_was_learned_can_be_forgotten(owner: Owner, tmp_path: Path) -> None:
+    assert "nothing was learned" in owner.types("evaluate", "--reset").out
+    owner.types("evaluate", many(tmp_path), "--apply", "--as-counted", "--no-report")
+    assert "learned from 162 labels" in owner.types("evaluate", "--reset").out
+    assert kept(owner) is None
+    told = owner.types("evaluate", labels(tmp_path), "--no-report", "--json").json
+    assert told["threshold"] == DEFAULT_THRESHOLD
+    database = bootstrap.open_database(config.load(owner.folder / "config.yaml"))
+    with database.reading() as connection:
+        acts = [
+            row.action
+            for row in connection.execute(select(audit_entries).order_by(audit_entries.c.id))
+        ]
+    database.close()
+    assert acts[-2:] == ["knowledge.calibrated", "knowledge.calibration_reset"]
+    with pytest.raises(ShequnError, match="name a CSV"):
+        owner.types("evaluate")
+    with pytest.raises(ShequnError, match="--reset stands alone"):
+        owner.types("evaluate", labels(tmp_path), "--reset")

@@ -23,7 +23,9 @@ def add_to(app: typer.Typer) -> None:
 
 def evaluate(
     context: typer.Context,
-    questions: Annotated[Path, typer.Argument(help="CSV: question, expected, source (or none).")],
+    questions: Annotated[
+        Path | None, typer.Argument(help="CSV: question, expected, source (or none).")
+    ] = None,
     most_wrong: Annotated[
         float, typer.Option(min=0.0001, max=0.99, help="The rate of wrong answers to stay under.")
     ] = 0.02,
@@ -33,6 +35,12 @@ def evaluate(
     as_counted: Annotated[
         bool,
         typer.Option("--as-counted", help="Apply what these labels count, shown or not."),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --apply: write it whatever it costs.")
+    ] = False,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Forget what labels taught; needs no QUESTIONS.")
     ] = False,
     learn: Annotated[
         bool | None,
@@ -65,6 +73,15 @@ def evaluate(
 
     if config is not None:
         context.obj = config
+    if reset:
+        if questions is not None or apply or knowledge is not None:
+            raise UsageError("--reset stands alone: it forgets, and asks no questions")
+        _reset(context, as_json=as_json)
+        return
+    if questions is None:
+        raise UsageError("name a CSV of labelled questions: shequn evaluate questions.csv")
+    if force and not apply:
+        raise UsageError("--force goes with --apply: without it nothing is written")
     if apply and knowledge is not None:
         raise UsageError(
             "--apply writes into the configured database, and --knowledge uses none: set "
@@ -82,7 +99,11 @@ def evaluate(
             examined = examination.without_model(labelled, lessons, learning, most_wrong)
         account = examination.account(examined, most_wrong, questions, notes)
         chosen = account.counted if as_counted else account.proposal
-        if apply:
+        objection = ""
+        if apply and not force:
+            objection = examination.objection(examined, account, as_counted=as_counted)
+        written = apply and not objection
+        if written:
             examination.apply(examined, chosen)
         learned = examined.taught is not None
         configured = examination.settings.knowledge.threshold
@@ -90,11 +111,26 @@ def evaluate(
     if jsonl is not None:
         _write_lines(jsonl, examined.report)
     if as_json:
-        opening.print_json(telling.as_json(account, files, learned=learned, applied=apply))
+        opening.print_json(telling.as_json(account, files, learned=learned, applied=written))
     elif str(jsonl) != "-":
         telling.print_account(account, files)
-        if apply:
+        if written:
             telling.print_applied(chosen, learned=learned, configured=configured)
+    if objection:
+        raise UsageError(objection)
+
+
+def _reset(context: typer.Context, *, as_json: bool) -> None:
+    forgotten = examining.reset(context)
+    if as_json:
+        opening.print_json({"reset": bool(forgotten), "labels": forgotten})
+    elif forgotten:
+        opening.say(
+            f"forgotten: the threshold and the scale learned from {forgotten} labels; the built-in "
+            "ones count again, and a running process follows within seconds"
+        )
+    else:
+        opening.say("nothing was learned for the present embedding; nothing was changed")
 
 
 def _written(folder: Path, account: Account) -> list[Path]:

@@ -31,10 +31,12 @@ _FEWEST_TO_LEARN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """A report, and what was learned for it; `gain` tells what learning changed."""
+    """A report, and what was learned for it; `gain` tells what learning changed, and `present` is
+    how many of the questions are answered by what is in use today."""
 
     report: Report
     threshold: float | None
+    present: int
     taught: Taught | None = None
     labels: int = 0
     gain: str = ""
@@ -91,9 +93,12 @@ class Examination:
         if (learning or lessons) and len(lessons or labelled) < _FEWEST_TO_LEARN:
             raise UsageError(f"{_FEWEST_TO_LEARN} labels are the fewest to learn from")
         if not (learning or lessons):
-            return Examined(report=self._judged(labelled), threshold=self.threshold)
+            report = self._judged(labelled)
+            return Examined(report=report, threshold=self.threshold, present=report.answered)
+        present = None if self.stored is None else self._judged(labelled).answered
         index.calibration = None
         plain = self._judged(labelled)
+        present = plain.answered if present is None else present
         with _progress("learning", None):
             if lessons is not None:
                 taught = fit(index, lessons, scope=self.scope, now=self.now)
@@ -108,11 +113,12 @@ class Examination:
         gain = telling.gain(plain, better, most_wrong)
         if better.log_loss >= plain.log_loss:
             gain += "; the built-in scale is at least as good, so it stays"
-            return Examined(report=plain, threshold=self.threshold, gain=gain)
+            return Examined(report=plain, threshold=self.threshold, present=present, gain=gain)
         count = min(len(lessons or labelled), evaluation.MOST_LEARNED)
         return Examined(
-            report=better, threshold=self.threshold, taught=taught, labels=count, gain=gain
-        )
+            report=better, threshold=self.threshold, present=present, taught=taught, labels=count,
+            gain=gain,
+        )  # fmt: skip
 
     def _judged(self, labelled: Sequence[Labelled]) -> Report:
         from knowledge import evaluation
@@ -139,7 +145,7 @@ class Examination:
                     progress=progress,
                 )
             )  # fmt: skip
-        return Examined(report=report, threshold=None)
+        return Examined(report=report, threshold=None, present=report.answered)
 
     def account(
         self, examined: Examined, most_wrong: float, file: Path, notes: Sequence[str]
@@ -187,6 +193,16 @@ class Examination:
             facts=facts, notes=said,
         )  # fmt: skip
 
+    def objection(self, examined: Examined, account: Account, *, as_counted: bool) -> str:
+        """Why the proposal should not be written without a second thought; empty if it may."""
+        count = max(len(examined.report.outcomes), examined.labels)
+        if self.stored is not None and count < self.stored.labels:
+            return telling.fewer_labels(count, self.stored.labels)
+        proposal = account.proposal
+        if not as_counted and (proposal.right + proposal.wrong) * 2 < examined.present:
+            return telling.costly(proposal, account.counted, examined.present)
+        return ""
+
     def apply(self, examined: Examined, proposal: Proposal) -> None:
         """Write the threshold, and the learned scale if there is a better one."""
         from agent import audit
@@ -208,6 +224,34 @@ class Examination:
                 labels=count, most_wrong=proposal.most_wrong, shown=proposal.kept,
                 learned=examined.taught is not None,
             )  # fmt: skip
+
+
+def reset(context: typer.Context) -> int:
+    """Remove what was learned for the present embedding; how many labels it rested on, 0 if there
+    was nothing."""
+    from sqlalchemy import delete, select
+
+    from agent import audit, bootstrap
+    from knowledge.calibration import calibrations
+
+    with opening.opened(context) as (settings, database):
+        clock = bootstrap.open_clock(settings)
+        knowledge = bootstrap.open_knowledge(settings, database, clock)
+        try:
+            embedding = knowledge.index.embedding
+        finally:
+            knowledge.close()
+        stored = calibrations.c.embedding == embedding
+        with database.transaction() as connection:
+            labels = connection.scalar(select(calibrations.c.labels).where(stored))
+            if labels is None:
+                return 0
+            connection.execute(delete(calibrations).where(stored))
+            audit.write(
+                connection, actor=given.actor(), action="knowledge.calibration_reset",
+                subject=f"calibration:{embedding}", at=clock.now(), labels=labels,
+            )  # fmt: skip
+    return int(labels)
 
 
 @contextmanager

@@ -29,6 +29,27 @@ def gain(before: Report, after: Report, most_wrong: float) -> str:
     return f"built in: {told[0]}; learned, on questions it had not seen: {told[1]}"
 
 
+def costly(proposal: Proposal, counted: Proposal, present: int) -> str:
+    """Why a threshold that would nearly silence the bot is not written."""
+    asked, rate = proposal.questions, f"{proposal.most_wrong:.2%}".replace(".00%", "%")
+    return (
+        f"nothing was written: the threshold {proposal.threshold:g} would answer "
+        f"{proposal.right + proposal.wrong} instead of {present} of these {asked} questions, "
+        f"because {asked} labels cannot show a rate of wrong answers under {rate} with more "
+        "answers. Use --as-counted for the threshold that merely counts out on these labels "
+        f"({counted.right} right, {counted.wrong} wrong), or label more questions (at least "
+        f"{counted.needed} would show that one); --force writes it all the same."
+    )
+
+
+def fewer_labels(labels: int, stored: int) -> str:
+    """Why few labels do not take the place of many."""
+    return (
+        f"nothing was written: what is in use was learned from {stored} labels, these are "
+        f"{labels}. Put them together into one file and use that, or write it with --force."
+    )
+
+
 def times(seconds: Sequence[float]) -> str:
     """How long questions took."""
     ranked = sorted(seconds)
