@@ -35,7 +35,8 @@ def _chunks(text: io.TextIOWrapper, zone: tzinfo | None) -> Iterator[Chunk | Ski
         beginning = text.readline(MEGABYTE)
     delimiter = max((",", "\t", ";", "，"), key=beginning.count)
     text.seek(0)
-    rows = csv.reader(text, delimiter=delimiter)
+    # Strict: a quote that is never closed would make one answer of all the rows below it.
+    rows = csv.reader(text, delimiter=delimiter, strict=True)
     first, starts_at = True, 1
     try:
         for cells in rows:
@@ -48,9 +49,15 @@ def _chunks(text: io.TextIOWrapper, zone: tzinfo | None) -> Iterator[Chunk | Ski
             yield from reader.feed(Row(starts_at, tuple(cells)))
             starts_at = rows.line_num + 1
     except csv.Error as error:
-        raise Unreadable(
-            f"not readable as CSV ({error})", "check the quotes around here", starts_at
-        ) from error
+        fault = _unclosed(error, starts_at)
+        if reader.only_headed:
+            raise fault from error
+        yield from reader.end()
+        yield Skipped(
+            message=f"{fault.message}; nothing from there on was taken", remedy=fault.remedy,
+            line=starts_at,
+        )  # fmt: skip
+        return
     if reader.only_headed:
         raise Unreadable(
             "column names and no rows" if not first else "the file is empty",
@@ -58,3 +65,21 @@ def _chunks(text: io.TextIOWrapper, zone: tzinfo | None) -> Iterator[Chunk | Ski
             None if first else 1,
         )
     yield from reader.end()
+
+
+def _unclosed(error: csv.Error, line: int) -> Unreadable:
+    """The reader swallows lines until the next quote, the end, or its limit: the row where that
+    began is the one to mend."""
+    if "unexpected end" in str(error) or "field larger" in str(error):
+        return Unreadable(
+            f"the quote opened in line {line} is never closed",
+            'close it at the end of its cell; a quote inside a cell is written twice: ""',
+            line,
+        )
+    if "expected after" in str(error):
+        return Unreadable(
+            f"the quote opened in line {line} is not closed at the end of its cell",
+            'close it there; a quote inside a quoted cell is written twice: ""',
+            line,
+        )
+    return Unreadable(f"not readable as CSV ({error})", "check the quotes around here", line)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,13 +27,36 @@ _COLUMNS = {
     "解答": "answer", "标准答案": "answer", "标准回答": "answer", "回复": "answer",
     "q": "q", "问": "q", "問": "q", "a": "a", "答": "a",
     "tags": "tags", "标签": "tags", "標籤": "tags", "タグ": "tags",
-    "audience": "audience", "受众": "audience",
+    "audience": "audience", "受众": "audience", "受眾": "audience", "对象": "audience",
+    "對象": "audience", "対象": "audience", "适用对象": "audience", "適用對象": "audience",
+    "对象人群": "audience", "适用人群": "audience", "適用人群": "audience", "适用群": "audience",
+    "适用范围": "audience", "適用範圍": "audience", "適用範囲": "audience", "範囲": "audience",
+    "公開範囲": "audience", "対象者": "audience",
     "valid_from": "valid_from", "生效日期": "valid_from", "生效时间": "valid_from",
+    "生效日": "valid_from", "開始日": "valid_from", "有効開始日": "valid_from",
     "valid_to": "valid_to", "失效日期": "valid_to", "失效时间": "valid_to", "有效期至": "valid_to",
-    "approved": "approved", "已审核": "approved", "审核通过": "approved", "承認済み": "approved",
+    "有效期": "valid_to", "有效期限": "valid_to", "失效日": "valid_to", "截止日期": "valid_to",
+    "有効期限": "valid_to", "有効終了日": "valid_to", "終了日": "valid_to",
+    "approved": "approved", "已审核": "approved", "审核通过": "approved", "是否审核": "approved",
+    "审核": "approved", "审核状态": "approved", "是否通过": "approved", "是否已审核": "approved",
+    "审批": "approved", "審核": "approved", "已審核": "approved", "是否審核": "approved",
+    "承認": "approved", "承認済み": "approved", "承認済": "approved", "承認状態": "approved",
 }  # fmt: skip
+# Columns that only number or date the rows; nobody misses them in answers.
+_NUMBERING = frozenset(
+    {"no", "no.", "id", "#", "序号", "序號", "编号", "編號", "番号", "更新日期", "更新时间",
+     "更新日", "创建日期", "创建时间", "作成日"}
+)  # fmt: skip
+# What a column says of approval, audience or validity, in whatever words.
+_TELLS_WHO_OR_WHEN = re.compile(
+    "审|審|批|承認|对象|對象|対象|群|期|有效|有効|范围|範圍|範囲|草稿|状态|狀態|状態|"
+    "audien|scope|group|valid|expir|approv|review|draft|status"
+)
+_ALIKE = 0.75  # from this likeness on (difflib's ratio) a name is another one misspelt
 # In a table that is not questions and answers, only these English names are ours.
 _OURS = frozenset({"tags", "audience", "valid_from", "valid_to", "approved"})
+_GUARDING = _OURS - {"tags"}
+_KNOWN = "question, answer, tags, audience, valid_from, valid_to, approved"
 _SAYS_YES = "yes y true 1 ok 是 ✓ √ ☑ 已审核 通过 已通过 审核通过 はい 承認 承認済み"
 _SAYS_NO = "no n false 0 否 ✗ × x 未审核 待审核 待审 不通过 未通过 いいえ 未承認 draft 草稿"
 _YES, _NO = frozenset(_SAYS_YES.split()), frozenset(_SAYS_NO.split())
@@ -115,9 +139,12 @@ class TableReader:
             return
         titles = [" ".join(_distinct(row)) for row in rows[:header]]
         self._heading = " > ".join(part for part in (self._heading, *titles) if part)
+        number = rows[header].number
         names, rows = _names(rows[header], rows[header + 1 :])
         meanings = _meanings(names)
-        if not _is_faq(meanings):
+        if _is_faq(meanings):
+            yield from self._not_understood(names, meanings, number)
+        else:
             meanings = tuple(
                 name.strip().lower() if name.strip().lower() in _OURS else "" for name in names
             )
@@ -126,6 +153,32 @@ class TableReader:
         )
         for row in rows:
             yield from self._taken(row)
+
+    def _not_understood(
+        self, names: Sequence[str], meanings: Sequence[str], number: int
+    ) -> Iterator[Skipped]:
+        """The columns that are left out of answers. Raises `Unreadable` where one may say who is
+        to read the answers, when, or whether anybody approved them: better none than to all."""
+        for name, meaning in zip(names, meanings, strict=True):
+            spelled = _spelled(name)
+            if meaning or not spelled or spelled in _NUMBERING:
+                continue
+            near, twice = _near(spelled), spelled in _COLUMNS
+            if (twice and _COLUMNS[spelled] in _GUARDING) or (not twice and _guards(spelled, near)):
+                told = f"a second time says {near}" if twice else "is not known"
+                raise Unreadable(
+                    f"column {name!r} {told}, and may say for whom or until when answers are "
+                    "meant, or who approved them; nothing of this file was taken",
+                    f"rename it{f' ({near}?)' if near else ''}, or remove it; known are: {_KNOWN}",
+                    number or None,
+                )
+            meant = f"; did you mean {near}?" if near and not twice else ""
+            told = f"says {near} a second time" if twice else "is not known"
+            yield Skipped(
+                message=f"column {name!r} {told} and was ignored{meant}",
+                remedy=f"rename or remove it; known are: {_KNOWN}",
+                line=number, place=f"{self._place}!{number}" if self._place else "",
+            )  # fmt: skip
 
     def _taken(self, row: Row) -> Iterator[Chunk | Skipped]:
         try:
@@ -188,13 +241,17 @@ class TableReader:
         if columns is None or not any(meaning in _OURS for meaning in columns.meanings):
             return chunk
         cells = dict(zip(columns.meanings, row.cells, strict=False))
+        begins = moment(cells.get("valid_from", ""), self._zone)
+        ends = moment(cells.get("valid_to", ""), self._zone, ends=True)
+        if begins and ends and ends <= begins:
+            raise ValueError("it ends before it begins -> correct valid_from or valid_to")
         tags = tuple(tag.strip() for tag in _LIST.split(cells.get("tags", "")) if tag.strip())
         return replace(
             chunk,
             tags=tags,
             scope=read_scope(cells.get("audience", "")),
-            valid_from=moment(cells.get("valid_from", ""), self._zone),
-            valid_to=moment(cells.get("valid_to", ""), self._zone, ends=True),
+            valid_from=begins,
+            valid_to=ends,
             approved="approved" not in columns.meanings or approved(cells.get("approved", "")),
         )
 
@@ -251,7 +308,7 @@ def scoped_key(chunk: Chunk) -> str:
 
 def _meanings(cells: Sequence[str]) -> tuple[str, ...]:
     """What the columns named so mean; a short name counts only beside its counterpart."""
-    found = [_COLUMNS.get(cell.strip().lower().replace(" ", "_"), "") for cell in cells]
+    found = [_COLUMNS.get(_spelled(cell), "") for cell in cells]
     for short, full, other in (("q", "question", "a"), ("a", "answer", "q")):
         partner = "answer" if short == "q" else "question"
         paired = other in found or partner in found
@@ -263,6 +320,21 @@ def _meanings(cells: Sequence[str]) -> tuple[str, ...]:
         meanings.append("" if name in seen or name in ("q", "a") else name)
         seen.add(name)
     return tuple(meanings)
+
+
+def _spelled(name: str) -> str:
+    """A column's name without case, marks and spaces around it."""
+    return name.strip().strip("*＊:：").strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _near(spelled: str) -> str:
+    """The known column that this name may mean; empty if none is near."""
+    found = difflib.get_close_matches(spelled, _COLUMNS, n=1, cutoff=_ALIKE)
+    return _COLUMNS[found[0]] if found else ""
+
+
+def _guards(spelled: str, near: str) -> bool:
+    return near in _GUARDING or bool(_TELLS_WHO_OR_WHEN.search(spelled))
 
 
 def _is_faq(meanings: Sequence[str]) -> bool:
