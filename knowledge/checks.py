@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from knowledge import grounds, links
+from knowledge import grounds, links, polarity
 from knowledge.facts import Facts, claims
 from knowledge.language import plain
 from knowledge.speech import speaks
@@ -92,12 +92,15 @@ def chat_text(text: str) -> str:
 _PILED = re.compile(
     r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]{2})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]+"
 )
-_FENCE = re.compile(r"^\s*```\w*\s*$|```|`", re.MULTILINE)
-_LINKED = re.compile(r"!?\[([^\]\n]*)\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
+# Each stretch has a bound or an end of its own: a hostile text costs time in its length only.
+_FENCE = re.compile(r"^[^\S\n]*```\w*[^\S\n]*$|```|`", re.MULTILINE)
+_LINKED = re.compile(
+    r"!?\[([^\[\]\n]{0,200})\]\(([^()\s\[]{1,500})(?:\s{1,9}\"[^\"\n]{0,200}\")?\)"
+)
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+", re.MULTILINE)
 _QUOTED = re.compile(r"^\s{0,3}>\s+", re.MULTILINE)
 _BULLET = re.compile(r"^\s{0,6}[*+-]\s+", re.MULTILINE)
-_EMPHASIS = re.compile(r"(\*\*|__|~~)(?=\S)(.+?)(?<=\S)\1")
+_EMPHASIS = re.compile(r"(\*\*|__|~~)(?=\S)((?:(?!\1).)+)(?<=\S)\1")
 _TAG = re.compile(r"</?[a-z!][^<>\n]*>|&(?:#\d+|[a-z]+);", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"[<‹〈][A-Z][A-Z_]*\d+[>›〉]")
 _EVERYBODY = re.compile(
@@ -112,9 +115,16 @@ _PROMISES = re.compile(
     r"(?:无|没有|零)(?:任何)?副作用|零风险|无风险|无任何风险|最便宜|最低价|全网最|全国最|史上最|第一品牌|"
     r"国家级|最高级|最佳|稳赚|包赚|保本|包治|包退|包换|包赔|赔偿|赔付|赔您|赔你|假一赔|免费|白送|赠送|送您|送你|"
     r"包邮|免运费|半价|对折|全额|终身|永久|无条件|"
-    r"明天|后天|下周|下个?月|今晚|立即|立刻|马上|秒到|当天|当日|"
+    r"今[天日晚]|明[天日早晚]|后天|下周|下个?月|当[天日晚]|同日|立即|立刻|马上|秒到|即刻|"
+    r"\b(?:today|tomorrow|tonight|immediately|instantly)\b|本日|即日|"
     r"guarantee|100 percent|risk[- ]free|no side effects?|cure[sd]?\b|cheapest|lowest price|"
     r"for free|free of charge|compensat|必ず|絶対|完治|保証|無料|返金保証"
+)
+# What no shop says of itself or of others, nor whom it sends people to.
+_NEVER = re.compile(
+    r"假货|假的|骗[子人钱]|诈骗|坑人|黑心|黑店|山寨|盗版|劣质|三无|垃圾|才怪|傻|蠢|滚|去死|赌博|色情|传销"
+    r"|私人(?:号|微信|账)|个人(?:号|微信|账号)|加我|私下|转账给|汇款|打款|红包"
+    r"|\b(?:fake|scam|fraud|counterfeit)s?\b|偽物|詐欺"
 )
 _ITSELF = re.compile(
     r"提示词|系统提示|系统消息|系统指令|我的指令|我的规则|我被设定|开发者模式|忽略(?:之前|以上|所有)|越狱|"
@@ -127,6 +137,12 @@ _ORDERS = re.compile(
     r"ignore|forget|disregard|pretend|act as|you are now|instructions?|prompt|rules?\b|repeat|"
     r"無視|忘れて|ふりをして|指示|命令|ルール"
 )
+# Plainer orders than those: words like 规则 stand in many an honest question.
+_COMMANDS = re.compile(
+    r"忽略|无视|扮演|假装|你现在是|从现在起|命令你|照我说|原样|复述|开发者模式"
+    r"|(?:必须|只[能要]|一定要?|请你?)(?:回复|回答|说)|跟我说|说你们|重复.{0,6}(?:这句|下面|以下|我的)"
+    r"|ignore|disregard|pretend|act as|you are now|無視|ふりをして"
+)
 _LEAK_CHARACTERS = 20
 
 
@@ -138,12 +154,14 @@ def objection(
     asked: str = "",
     language: str = "zh",
     prompt: str = "",
+    untrusted: Sequence[str] = (),
     rules: Rules | None = None,
 ) -> Objection | None:
     """The first reason why `text` may not be sent, None if there is none.
 
     `citations` are numbers from 1 of the `sources` it rests on; nothing counts but those. `asked`
-    is the member's question, `language` the one to answer in, `prompt` what must stay unsaid.
+    is the member's question, `untrusted` whatever else was read beside it (what was quoted, the
+    talk before), `language` the one to answer in, `prompt` what must stay unsaid.
     """
     rules = rules or Rules()
     if not citations:
@@ -151,13 +169,19 @@ def objection(
     if any(not 1 <= number <= len(sources) for number in citations):
         return Objection(code=Code.WRONG_CITATION, words="引用了不存在的资料")
     cited = "\n".join(sources[number - 1] for number in dict.fromkeys(citations))
-    for found in _objections(text, cited, asked, language, prompt, rules):
+    for found in _objections(text, cited, asked, language, prompt, untrusted, rules):
         return found
     return None
 
 
 def _objections(
-    text: str, cited: str, asked: str, language: str, prompt: str, rules: Rules
+    text: str,
+    cited: str,
+    asked: str,
+    language: str,
+    prompt: str,
+    untrusted: Sequence[str],
+    rules: Rules,
 ) -> Iterator[Objection]:
     yield from _form(text, cited, rules)
     yield from _secrets(text, cited, prompt, rules)
@@ -179,18 +203,32 @@ def _objections(
     name = grounds.foreign_name(text, cited, asked)
     if name:
         yield Objection(code=Code.NAME, words=f"「{name}」不在引用的资料里")
-    flipped = grounds.flipped(text, cited)
+    flipped = polarity.flipped(text, cited, asked)
     if flipped:
         yield Objection(code=Code.CONTRADICTS, words=f"与资料的肯定或否定相反：「{flipped}」")
+    read = [plain(one) for one in (asked, *untrusted)]
     if not grounds.comparable(text, cited, language):
         # A translation cannot be compared; of one that somebody ordered nothing is certain.
-        if _ORDERS.search(plain(asked)):
-            yield Objection(code=Code.UNSUPPORTED, words="问题里夹着指令，译文无法核对")
+        if any(_ORDERS.search(one) for one in read):
+            yield Objection(code=Code.UNSUPPORTED, words="成员的话里夹着指令，译文无法核对")
+        unlike = polarity.lost_in_translation(text, cited, asked)
+        if unlike:
+            yield Objection(
+                code=Code.CONTRADICTS, words=f"译文的肯定或否定与资料不同：「{unlike}」"
+            )
         return
     misplaced = grounds.misplaced(links.without(text), links.without(cited))
     if misplaced:
         yield Objection(code=Code.MISPLACED, words=f"资料里的「{misplaced}」说的是别的")
-    unsupported = grounds.unsupported(text, cited, asked)
+    swapped = grounds.swapped(links.without(text), links.without(cited), asked)
+    if swapped:
+        yield Objection(code=Code.MISPLACED, words=f"资料里的「{swapped}」说的是别的")
+    # Who gives orders puts words into the question that the answer must not be borne out by.
+    ordered = any(_COMMANDS.search(one) for one in read)
+    borne_out_by = "" if ordered else asked
+    unsupported = grounds.unsupported(text, cited, borne_out_by)
+    if not unsupported and ordered:
+        unsupported = grounds.unheard_of(text, cited)
     if unsupported:
         yield Objection(code=Code.UNSUPPORTED, words=f"资料里没有这样的内容：「{unsupported}」")
 
@@ -233,9 +271,10 @@ def _secrets(text: str, cited: str, prompt: str, rules: Rules) -> Iterator[Objec
 
 def _promises(text: str, cited: str, forbidden: Sequence[str]) -> Iterator[str]:
     told, source = plain(text), _tight(cited)
-    for found in _PROMISES.finditer(told):
-        if _tight(found[0]) not in source:
-            yield found[0]
+    for pattern in (_PROMISES, _NEVER):
+        for found in pattern.finditer(told):
+            if _tight(found[0]) not in source:
+                yield found[0]
     for phrase in forbidden:
         tight = _tight(phrase)
         if tight and tight in _tight(text) and tight not in source:

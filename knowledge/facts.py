@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 
 from knowledge.language import plain
 from knowledge.numerals import in_digits
@@ -173,6 +174,7 @@ class Facts:
         return bool(ways) and re.search(rf"[(/]\s*(?:{ways})(?:\)|\b)", self._spelled) is not None
 
 
+@lru_cache(maxsize=256)
 def spelled(text: str) -> str:
     """One spelling for comparing facts: plain, every digit ASCII, quantities in digits."""
     digits = "".join(
@@ -194,11 +196,17 @@ def wording(text: str) -> str:
 
 def claims(text: str) -> Iterator[Claim]:
     """The facts that a text states, in order. Links are looked at elsewhere: take them out."""
+    for claim, _start in claims_with_places(text):
+        yield claim
+
+
+def claims_with_places(text: str) -> Iterator[tuple[Claim, int]]:
+    """The same, each with the place in the `spelled` text where it begins."""
     told = spelled(text)
     for match in _TOKEN.finditer(told):
         claim = _claim(match, told)
         if claim is not None:
-            yield claim
+            yield claim, match.start()
 
 
 def _claim(match: re.Match[str], told: str) -> Claim | None:

@@ -30,6 +30,13 @@ _CONTACT = re.compile(
     r"\s*(?:群|号|号码|id|账号|名|名称|搜索?|加|是|为|is\b|は|[:：「『“\"])*\s*([a-z0-9][a-z0-9_\-]{2,})",
     re.IGNORECASE,
 )  # fmt: skip
+# 回复暗号芝麻开门, 密码是樱花八八, 备注「抽奖」: what somebody is told to say or to type.
+_WORD_TO_SAY = re.compile(
+    r"(?:(?:回复|输入|发送|备注|填写?|报|说|念)(?:暗号|口令|密码|优惠码|兑换码|邀请码|验证码|关键词|合言葉)[:为是]?"
+    r"|(?:暗号|口令|密码|优惠码|兑换码|邀请码|验证码|关键词)\s{0,2}(?:就?是|为|叫|[:「『“\"]))"
+    r"\s{0,2}[「『“\"]?([\u4e00-\u9fff]{2,12})"
+    r"|(?:回复|输入|发送|备注|填写?|报|说|念)\s{0,2}[「『“\"]([^」』”\"\n]{1,20})[」』”\"]"
+)
 
 
 def found(text: str) -> list[str]:
@@ -63,6 +70,13 @@ def foreign_contact(text: str, cited: str) -> str:
     for match in _CONTACT.finditer(_folded(text)):
         if _bare(match[1].lower()) not in known:
             return match[1]
+    source = re.sub(r"\s", "", _folded(cited))
+    for match in _WORD_TO_SAY.finditer(_folded(text)):
+        if match[2] is not None and re.sub(r"\s", "", match[2]) not in source:
+            return match[2]
+        word = match[1]
+        if word and not any(word[at : at + 2] in source for at in range(len(word) - 1)):
+            return word
     return ""
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import re
 
-_FORMAL = str.maketrans("壹贰叁肆伍陆柒捌玖拾佰仟〇弍", "一二三四五六七八九十百千零二")
+_FORMAL = str.maketrans(
+    {
+        **dict(zip("壹贰叁肆伍陆柒捌玖拾佰仟〇弍", "一二三四五六七八九十百千零二", strict=True)),
+        "廿": "二十", "卅": "三十", "卌": "四十",
+    }
+)  # fmt: skip
+_DOUBLE = re.compile(r"(?:双|翻|加)倍|翻[一1]?番")
 _DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")} | {"两": 2}
 _SCALES = {"十": 10, "百": 100, "千": 1_000, "万": 10_000, "亿": 100_000_000}
 _MEASURED = (
@@ -63,6 +69,7 @@ def in_digits(text: str) -> str:
     '3个工作日内，200元以上，万一不行'
     """
     text = text.translate(_FORMAL)
+    text = _DOUBLE.sub("2倍", text)
     text = _PARTED.sub(lambda found: f"百分之{_number(found[1])}", text)
     text = _HALF.sub("0.5", text)
     text = _POINT.sub(lambda found: f"{_DIGITS[found[1]]}.{_DIGITS[found[2]]}", text)
