@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,11 +23,12 @@ from sqlalchemy.engine import Connection
 from knowledge import catalog, providers, ranking
 from knowledge.audience import Scope, SearchScope
 from knowledge.catalog import Entry
+from knowledge.egress import Refused
 from knowledge.language import Language
 from knowledge.lexical import Lexicon
 from knowledge.retrieval import Found, Passage, Retrieval
 from knowledge.slot import Mark, Slot
-from knowledge.vectors import Vectors, from_chroma, typical
+from knowledge.vectors import Vectors, from_chroma, typical, unfit
 
 if TYPE_CHECKING:
     from knowledge.calibration import Taught
@@ -39,7 +40,13 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
 BATCH = 1_000
-_NEIGHBOURS = 10
+# A hosted embedding that breaks off loses no more than this.
+_HOSTED_BATCH = 128
+# How many neighbours are asked for, and how many where those may not be told to this question.
+_CIRCLES = (10, 80, 640)
+# Refusals in a row from a server of vectors that are no blip any more.
+_REFUSALS = 5
+_ASKED_FOR = "asked for"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -97,6 +104,15 @@ class Index:
         self._slot: Slot | None = None
         self._stores: _Stores | None = None
         self._spoilt = ""
+        # How far words are ahead of vectors: the catalog's revision they are at, the entries that
+        # have no vectors yet, and those (with their revisions) that got them since.
+        self._worded = 0
+        self._unembedded: frozenset[int] = frozenset()
+        self._embedded: set[tuple[int, int]] = set()
+        self._measured: Sequence[float] | None = None
+        # What fails at present, said once; refusals of a server of vectors in a row.
+        self._failing: set[str] = set()
+        self._refusals = 0
 
     @property
     def embedding(self) -> str:
@@ -143,7 +159,7 @@ class Index:
             slot = self._opened()
             identity = catalog.identity(connection)
             newest = catalog.revision(connection)
-            reason = "asked for" if rebuild else self._reason_to_rebuild(slot, identity, newest)
+            reason = _ASKED_FOR if rebuild else self._reason_to_rebuild(slot, identity, newest)
             seen = 0 if reason or slot.mark is None else slot.mark.revision
         changed: list[Entry] = []
         after = (0, 0)
@@ -160,34 +176,25 @@ class Index:
 
     def apply(self, pending: Pending, progress: Progress | None = None) -> Refreshed:
         """Bring `pending` into the index; uses no database. Embeds, over the network if the
-        embedding is a hosted one, whose errors pass through and leave the index as it was."""
+        embedding is a hosted one, whose errors pass through.
+
+        Words come first: whatever the embedding does, what is gone is told no more and what is new
+        is found by its words. The revision is reached when the vectors are there too; the next
+        refresh goes on where this one stopped.
+        """
         with self._changing:
             slot = self._opened()
             if not pending.rebuild and pending.revision <= self.revision:
                 return Refreshed(added=0, removed=0, revision=self.revision)
             current = self._stores
+            live = [entry for entry in pending.entries if entry.live]
+            gone = [] if pending.rebuild else [e.id for e in pending.entries if not e.live]
+            told = _told(progress, 2 * (len(live) + len(gone)))
             if pending.rebuild or current is None:
-                stores = self._open(slot.new_generation(), pending.catalog)
+                stores = self._built(slot, pending, live, told)
             else:
                 stores = current
-            live = [entry for entry in pending.entries if entry.live]
-            cosines = self._cosines(pending, slot.mark)
-            gone = [] if pending.rebuild else [e.id for e in pending.entries if not e.live]
-            try:
-                self._write(stores, live, gone, replay=not pending.rebuild, progress=progress)
-            except Exception as error:
-                if stores is current and from_chroma(error):
-                    # An embedding that changed its dimension, or a store gone bad under us.
-                    self._spoilt = f"the vector store refused ({type(error).__name__})"
-                raise
-            slot.commit(
-                Mark(
-                    generation=stores.folder.name, embedding=self._embedding,
-                    catalog=pending.catalog, revision=pending.revision, size=stores.words.size,
-                    cosines=cosines,
-                )
-            )  # fmt: skip
-            self._use(stores, cosines)
+                self._follow(slot, stores, pending, live, gone, told)
             if current is not None and current is not stores:
                 current.vectors.close()
             return Refreshed(
@@ -195,37 +202,105 @@ class Index:
                 rebuilt=pending.rebuild,
             )  # fmt: skip
 
+    def _built(self, slot: Slot, pending: Pending, live: Sequence[Entry], told: _Told) -> _Stores:
+        """A generation of its own that takes the place of the one in use when it is whole; where
+        that one is none, or spoilt, and the embedding fails, as soon as it has words."""
+        stores = self._open(slot.new_generation(), pending.catalog)
+        current = self._stores
+        self._write_words(stores, live, [], replay=False, told=told)
+        self._embedded.clear()
+        self._measured = None
+        try:
+            cosines = self._cosines(pending, slot.mark)
+            self._write_vectors(stores, live, [], told)
+        except Exception:
+            if current is not None and pending.rebuild == _ASKED_FOR:
+                self._embedded.clear()
+                stores.vectors.close()
+                raise
+            self._commit(slot, stores, pending.catalog, revision=0, cosines=None, embedded=0)
+            self._use(stores, None)
+            self._worded = pending.revision
+            if current is not None:
+                current.vectors.close()
+            raise
+        self._finish(slot, stores, pending, cosines)
+        return stores
+
+    def _follow(
+        self, slot: Slot, stores: _Stores, pending: Pending, live: Sequence[Entry],
+        gone: Sequence[int], told: _Told,
+    ) -> None:  # fmt: skip
+        """Take changes over into the generation in use."""
+        mark = slot.mark
+        if mark is None:
+            raise ValueError("there is no generation to change")
+        if pending.revision > self._worded:
+            # A process killed half-way through comes here twice with the same entries.
+            self._write_words(stores, live, gone, replay=True, told=told)
+            self._commit(
+                slot, stores, pending.catalog, revision=mark.revision, cosines=mark.cosines,
+                embedded=max(mark.vectors - len(gone), 0),
+            )  # fmt: skip
+            self._worded = pending.revision
+        else:
+            told(len(live) + len(gone))
+        self._unembedded = frozenset(
+            entry.id for entry in live if (entry.id, entry.revision) not in self._embedded
+        )
+        try:
+            cosines = self._cosines(pending, mark)
+            self._write_vectors(stores, live, gone, told)
+        except Exception as error:
+            # An embedding that changed its dimension, or a store gone bad under us.
+            self._suspect(error)
+            raise
+        self._finish(slot, stores, pending, cosines)
+
+    def _finish(
+        self, slot: Slot, stores: _Stores, pending: Pending, cosines: Sequence[float] | None
+    ) -> None:
+        self._commit(slot, stores, pending.catalog, revision=pending.revision, cosines=cosines)
+        self._use(stores, cosines)
+        self._worded = pending.revision
+        self._unembedded = frozenset()
+        self._embedded.clear()
+        self._measured = None
+
+    def _commit(
+        self, slot: Slot, stores: _Stores, identity: str, *, revision: int,
+        cosines: Sequence[float] | None, embedded: int | None = None,
+    ) -> None:  # fmt: skip
+        slot.commit(
+            Mark(
+                generation=stores.folder.name, embedding=self._embedding, catalog=identity,
+                revision=revision, size=stores.words.size, cosines=cosines, embedded=embedded,
+            )
+        )  # fmt: skip
+
     def _cosines(self, pending: Pending, mark: Mark | None) -> Sequence[float] | None:
         """A hosted embedding's scale; measured with the first entries that are enough."""
         if self._only_wording or (mark and mark.cosines and not pending.rebuild):
             return mark.cosines if mark else None
-        return typical(self.embeddings, [entry for entry in pending.entries if entry.live])
+        if self._measured is None:
+            live = [entry for entry in pending.entries if entry.live]
+            self._measured = typical(self.embeddings, live)
+        return self._measured
 
     def _use(self, stores: _Stores, cosines: Sequence[float] | None) -> None:
         self._stores, self._spoilt = stores, ""
         self._scale = ranking.LOCAL.measured(*cosines) if cosines else ranking.LOCAL
 
-    def _write(
-        self,
-        stores: _Stores,
-        live: Sequence[Entry],
-        gone: Sequence[int],
-        *,
-        replay: bool,
-        progress: Progress | None,
-    ) -> None:
-        done, total = 0, len(live) + len(gone)
+    def _write_words(
+        self, stores: _Stores, live: Sequence[Entry], gone: Sequence[int], *, replay: bool,
+        told: _Told,
+    ) -> None:  # fmt: skip
         with stores.words.writing() as writer:
             for removed in _batches(gone):
-                stores.vectors.remove(removed)
                 writer.remove(removed)
-                done += len(removed)
-                if progress:
-                    progress(done, total)
+                told(len(removed))
             for batch in _batches(live):
-                stores.vectors.put(batch)
                 if replay:
-                    # A process killed half-way through comes here twice with the same entries.
                     writer.remove([entry.id for entry in batch])
                 for entry in batch:
                     writer.put(
@@ -235,9 +310,21 @@ class Index:
                         changed=_micros(entry.changed_at) or 0,
                         validity=(_micros(entry.valid_from), _micros(entry.valid_to)),
                     )  # fmt: skip
-                done += len(batch)
-                if progress:
-                    progress(done, total)
+                told(len(batch))
+
+    def _write_vectors(
+        self, stores: _Stores, live: Sequence[Entry], gone: Sequence[int], told: _Told
+    ) -> None:
+        """Only what has no vector yet is embedded."""
+        for removed in _batches(gone):
+            stores.vectors.remove(removed)
+            told(len(removed))
+        for batch in _batches(live, BATCH if self._only_wording else _HOSTED_BATCH):
+            wanted = [e for e in batch if (e.id, e.revision) not in self._embedded]
+            if wanted:
+                stores.vectors.put(wanted)
+                self._embedded.update((entry.id, entry.revision) for entry in wanted)
+            told(len(batch))
 
     def _opened(self) -> Slot:
         """Our slot, with its stores open if they can be."""
@@ -250,7 +337,7 @@ class Index:
                 stores = self._open(self._slot.folder / mark.generation, mark.catalog)
                 stores.vectors.probe()
                 # More are left by a killed process and are written over; fewer are a loss.
-                if stores.words.size != mark.size or stores.vectors.count() < mark.size:
+                if stores.words.size != mark.size or stores.vectors.count() < mark.vectors:
                     raise ValueError(f"{mark.size} entries were written and are not all there")
             except Exception as error:  # noqa: BLE001
                 # Whatever a damaged folder makes two native libraries raise, the cure is the same.
@@ -258,6 +345,7 @@ class Index:
                 self._spoilt = "damaged"
             else:
                 self._use(stores, mark.cosines)
+                self._worded = mark.revision
             self._slot.opening.unlink(missing_ok=True)
         return self._slot
 
@@ -322,27 +410,80 @@ class Index:
             return Found()
         retrieval = Retrieval(
             stores.words, self._language, self._scale, partial(self._near, stores),
-            self._only_wording,
+            self._only_wording, self._unembedded,
         )  # fmt: skip
         return retrieval.find(query, scope, now, background)
 
-    def _near(self, stores: _Stores, text: str, scope: SearchScope) -> Mapping[int, float]:
-        """Entry ids with their cosines. When vectors fail, words still answer."""
+    def _near(
+        self, stores: _Stores, text: str, scope: SearchScope
+    ) -> Iterator[Mapping[int, float]]:
+        """Ever wider circles of entry ids with their cosines; embeds once. When vectors fail,
+        words still answer."""
+        if not self.revision:
+            return  # words alone so far
         try:
             vector = self.embeddings.embed_query(text)
-        except Exception:
-            log.warning("the embedding failed; searching by words alone", exc_info=True)
-            return {}
-        try:
-            return stores.vectors.nearest(vector, scope, _NEIGHBOURS)
-        except Exception:
-            log.warning("the vector store failed; searching by words alone", exc_info=True)
-            self._spoilt = "damaged"
-            return {}
+        except Exception as error:  # noqa: BLE001  said once
+            self._by_words_alone("embedding", error)
+            return
+        self._failing.discard("embedding")
+        for limit in _CIRCLES:
+            try:
+                near = stores.vectors.nearest(vector, scope, limit)
+            except Exception as error:  # noqa: BLE001  said once
+                # A search under way while a new generation took the place of its own is no fault.
+                if stores is self._stores:
+                    self._by_words_alone("vector store", error)
+                    self._suspect(error)
+                return
+            self._failing.discard("vector store")
+            self._refusals = 0
+            yield near
+            if len(near) < limit:
+                return
+
+    def _by_words_alone(self, what: str, error: Exception) -> None:
+        """Say that something failed, once until it is back."""
+        if what in self._failing:
+            return
+        self._failing.add(what)
+        foreseen = isinstance(error, Refused | ConnectionError | TimeoutError)
+        log.warning(
+            "the %s failed (%s); searching by words alone until it is back", what,
+            (foreseen and str(error)) or type(error).__name__, exc_info=not foreseen,
+        )  # fmt: skip
+
+    def _suspect(self, error: Exception) -> None:
+        """Order a rebuild if the error says that the vectors in use are of no use. A server keeps
+        its own house and comes back from a blip: it must refuse several times in a row."""
+        if not from_chroma(error):
+            return
+        if self._chroma_url is not None:
+            self._refusals += unfit(error)
+            if self._refusals < _REFUSALS:
+                return
+        self._refusals = 0
+        self._spoilt = f"the vector store refused ({type(error).__name__})"
 
 
-def _batches(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
+_Told = Callable[[int], None]
+
+
+def _told(progress: Progress | None, steps: int) -> _Told:
+    """Counts steps for `progress`, which is told of entries; each takes two steps."""
+    done = 0
+
+    def told(more: int) -> None:
+        nonlocal done
+        done += more
+        if progress:
+            progress(done // 2, steps // 2)
+
+    return told
+
+
+def _batches(items: Sequence[Any], size: int = BATCH) -> Iterable[Sequence[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _micros(moment: datetime | None) -> int | None:

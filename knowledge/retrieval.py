@@ -3,7 +3,7 @@ order, the same told twice folded into one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +13,8 @@ from knowledge.language import Language, Terms, clipped, emphasis, plain
 from knowledge.lexical import Hit, Lexicon, Record
 
 _CANDIDATES = 10
+# With fewer neighbours that may be told, those farther away are looked at.
+_FEWEST_NEAR = 3
 _LOOKED_AT = 3
 # From here on words alone are sure enough; a neighbour by wording could not change the answer.
 _SURE = 0.95
@@ -51,24 +53,28 @@ class Found:
     signs: ranking.Signs | None = None
 
 
-Near = Callable[[str, SearchScope], Mapping[int, float]]
+Near = Callable[[str, SearchScope], Iterator[Mapping[int, float]]]
 
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Words beside nearness. `near` maps a text to entry ids with their cosines; `only_wording`
+    """Words beside nearness. `near` maps a text, as it was typed, to entry ids with their cosines:
+    ever wider circles, of which the inner ones may hold nothing that is valid now. `only_wording`
     says that the embedding knows no meaning beyond wording, so that what shares no word that
-    matters is not worth asking it about."""
+    matters is not worth asking it about. `unembedded` are ids that `near` cannot know yet."""
 
     words: Lexicon
     language: Language
     scale: ranking.Calibration
     near: Near
     only_wording: bool
+    unembedded: Container[int] = frozenset()
 
     def find(self, query: str, scope: SearchScope, now: datetime, background: str = "") -> Found:
         """What answers `query` in this group at this moment."""
-        spelled = plain(clipped(query))
+        # A guard before a hosted embedding knows a name or a plate by its spelling.
+        typed = clipped(query)
+        spelled = plain(typed)
         asked = spelled
         parts = [
             (self.language.question_terms(clause), counts) for clause, counts in emphasis(spelled)
@@ -80,6 +86,7 @@ class Retrieval:
             behind = self.words.known(self.language.question_terms(pointed_at))
             parts.append((behind, _BACKGROUND))
             spelled = f"{spelled}\n{pointed_at}"
+            typed = f"{typed}\n{clipped(background)}"
         terms = Terms.together(part for part, _ in parts)
         instant = (now - _EPOCH) // timedelta(microseconds=1)
         question = ranking.Weighed(parts, self.words)
@@ -98,7 +105,8 @@ class Retrieval:
                     found = judged[record.entry_id] = ranking.evidence(
                         record, question, haystack, self.words, hit.score
                     )
-                dense = cosines.get(record.entry_id, least)
+                unknown = None if record.entry_id in self.unembedded else least
+                dense = cosines.get(record.entry_id, unknown)
                 weighed.append(self._ranked(hit, found if dense is None else found.at(dense)))
             weighed.sort(key=_place)
             # A closer look costs, and can only lower a score: it is for those in front.
@@ -120,9 +128,16 @@ class Retrieval:
         best = found[0].score if found else 0.0
         # Nearness of wording cannot find what shares no word that matters.
         if best < _SURE and (best > _HOPELESS or not self.only_wording):
-            near = self.near(spelled, scope)
-            missing = [entry_id for entry_id in near if entry_id not in hits]
-            for record in self.words.lookup(missing, scope, instant):
+            near: Mapping[int, float] = {}
+            beside: list[Record] = []
+            for circle in self.near(typed, scope):
+                near = circle
+                missing = [entry_id for entry_id in near if entry_id not in hits]
+                beside = self.words.lookup(missing, scope, instant)
+                if len(near) - len(missing) + len(beside) >= _FEWEST_NEAR:
+                    break
+            beside.sort(key=lambda record: -near[record.entry_id])
+            for record in beside[: 2 * _CANDIDATES]:
                 hits[record.entry_id] = Hit(record, 0.0)
             found = ranked(hits.values(), near)
         passages = _passages(found)

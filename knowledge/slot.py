@@ -25,8 +25,10 @@ _MOST_SLOTS = 64
 class Mark:
     """What a generation holds: made by which format and embedding, from which catalog, how far.
 
-    `cosines` are what a hosted embedding finds between strangers and between relatives in this
-    corpus; None where nobody measured them."""
+    `size` counts the entries that words find, `embedded` those that have vectors at least (None:
+    all of them); at `revision` 0 only words are there so far. `cosines` are what a hosted embedding
+    finds between strangers and between relatives in this corpus; None where nobody measured them.
+    """
 
     generation: str
     embedding: str
@@ -34,7 +36,13 @@ class Mark:
     revision: int
     size: int
     cosines: Sequence[float] | None = None
+    embedded: int | None = None
     format: int = FORMAT
+
+    @property
+    def vectors(self) -> int:
+        """How many vectors must be there."""
+        return self.size if self.embedded is None else self.embedded
 
 
 class Slot:

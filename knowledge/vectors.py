@@ -158,3 +158,12 @@ def typical(embeddings: Embeddings, entries: Sequence[Entry]) -> tuple[float, fl
 def from_chroma(error: Exception) -> bool:
     """Whether an exception is the vector store's own."""
     return type(error).__module__.startswith("chromadb")
+
+
+def unfit(error: Exception) -> bool:
+    """Whether the vector store says that there is no such collection, or that its vectors are not
+    like those it is given."""
+    return any(
+        kind.__name__ in ("NotFoundError", "InvalidDimensionException", "InvalidArgumentError")
+        for kind in type(error).__mro__
+    )

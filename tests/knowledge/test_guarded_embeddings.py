@@ -230,6 +230,30 @@ def test_a_search_goes_on_by_words_when_the_query_may_not_leave(
     index.close()
 
 
+def test_the_guard_sees_a_question_and_what_it_points_at_as_they_were_typed(
+    endpoint: ModelEndpoint, database: sa.Engine, learn: Learn, tmp_path: Path
+) -> None:
+    """Upper case, punctuation and spaces are how a guard knows names and plates."""
+    learn("岩茶怎么保存？", "密封避光。")
+    ledger = Ledger()
+    seen: list[str] = []
+
+    def mask(texts: Sequence[str]) -> Masked:
+        seen.extend(texts)
+        return Masked(texts=tuple(text.replace("沪A12345", "<PLATE_1>") for text in texts))
+
+    index = Index(tmp_path / "index", hosted(endpoint, ledger), language=Language())
+    with database.begin() as connection:
+        index.refresh(connection)
+    ledger.mask = mask  # type: ignore[method-assign]
+    index.search("車牌沪A12345可以停嗎", ANY_GROUP, NOW, background="my name is John Smith：收件人")
+    assert seen == ["車牌沪A12345可以停嗎\nmy name is John Smith：收件人"]
+    assert endpoint.requests[-1]["input"] == [
+        "車牌<PLATE_1>可以停嗎\nmy name is John Smith：收件人"
+    ]
+    index.close()
+
+
 def test_an_index_that_may_not_be_embedded_says_so_and_is_made_later(
     endpoint: ModelEndpoint, database: sa.Engine, learn: Learn, tmp_path: Path
 ) -> None:

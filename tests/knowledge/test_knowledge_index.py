@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from chromadb.errors import InternalError, NotFoundError
 from langchain_core.embeddings import Embeddings
 from tea_shop import ANY_GROUP, NOW, TEA_SHOP
 
@@ -301,6 +303,10 @@ def test_a_process_killed_while_indexing_leaves_nothing_that_cannot_be_finished(
         index.close()
 
 
+# Words alone are not sure of it, so that the embedding is asked.
+UNSURE = "京都之外还有哪里可以买到茶点？"
+
+
 class StandInEmbeddings(Embeddings):
     """A hosted embedding's stand-in: counts characters into as many numbers as it is told, and
     fails when it is told."""
@@ -310,10 +316,14 @@ class StandInEmbeddings(Embeddings):
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
         self.failing = False
+        self.embedded = 0
+        self.most: int | None = None
+        self.meanwhile: Callable[[], None] | None = None
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        if self.failing:
+        if self.failing or (self.most is not None and self.embedded + len(texts) > self.most):
             raise ConnectionError("the endpoint is away")
+        self.embedded += len(texts)
         rows = []
         for text in texts:
             row = [0.01] * self.dimension
@@ -323,6 +333,8 @@ class StandInEmbeddings(Embeddings):
         return rows
 
     def embed_query(self, text: str) -> list[float]:
+        if self.meanwhile:
+            self.meanwhile()
         return self.embed_documents([text])[0]
 
 
@@ -338,6 +350,7 @@ def hosted(database: sa.Engine, learn: Learn, tmp_path: Path) -> Iterator[Index]
 
 def test_an_embedding_that_is_away_leaves_the_words_to_answer(hosted: Index) -> None:
     embedding(hosted).failing = True
+    assert [passage.dense for passage in hosted.search(UNSURE, ANY_GROUP, NOW)][:1] == [None]
     assert best(hosted, "新疆包邮不") == "新疆包邮吗？"
 
 
@@ -348,10 +361,199 @@ def test_an_embedding_that_is_away_while_indexing_loses_nothing(
     embedding(hosted).failing = True
     with pytest.raises(ConnectionError):
         refresh(database, hosted)
-    assert hosted.size == len(TEA_SHOP)
+    with database.begin() as connection:
+        assert hosted.stale(connection)
     embedding(hosted).failing = False
     assert refresh(database, hosted).added == 1
     assert best(hosted, "香港能寄吗") == "可以寄到香港吗？"
+    with database.begin() as connection:
+        assert not hosted.stale(connection)
+
+
+def test_what_is_retired_is_gone_at_once_though_the_embedding_is_away(
+    database: sa.Engine, learn: Learn, hosted: Index
+) -> None:
+    (old, *_) = hosted.search("玄米茶多少钱一袋？", ANY_GROUP, NOW)
+    with database.begin() as connection:
+        catalog.retire(connection, old.entry_id, NOW)
+    learn("玄米茶现在什么价格？", "玄米茶一袋 49 元。")
+    learn("新疆包邮吗？", "新疆实付满 199 元包邮。")
+    embedding(hosted).failing = True
+    with pytest.raises(ConnectionError):
+        refresh(database, hosted)
+
+    def told(question: str) -> list[str]:
+        return [p.text for p in hosted.search(question, ANY_GROUP, NOW) if p.score > 0.5]
+
+    for _ in range(2):  # and also when the endpoint is back for questions only
+        assert told("玄米茶多少钱一袋？") == ["玄米茶一袋 49 元。"]
+        assert told("新疆包邮吗？") == ["新疆实付满 199 元包邮。"]
+        embedding(hosted).failing = False
+
+
+def test_an_audience_that_shrinks_is_heeded_though_the_embedding_is_away(
+    database: sa.Engine, hosted: Index
+) -> None:
+    (old, *_) = hosted.search("新疆包邮吗？", ANY_GROUP, NOW)
+    with database.begin() as connection:
+        catalog.edit(connection, old.entry_id, now=NOW, scope=for_group("early-birds"))
+    embedding(hosted).failing = True
+    with pytest.raises(ConnectionError):
+        refresh(database, hosted)
+    assert best(hosted, "新疆包邮吗？") is None
+    assert best(hosted, "新疆包邮吗？", SearchScope(group="early-birds")) == "新疆包邮吗？"
+
+
+def test_a_restart_in_the_middle_of_an_outage_builds_nothing_anew(
+    database: sa.Engine, learn: Learn, hosted: Index, tmp_path: Path
+) -> None:
+    learn("可以寄到香港吗？", "可以，顺丰到付。")
+    embedding(hosted).failing = True
+    with pytest.raises(ConnectionError):
+        refresh(database, hosted)
+    hosted.close()
+    again = Index(tmp_path / "hosted", StandInEmbeddings(16))
+    assert refresh(database, again) == Refreshed(
+        added=1, removed=0, revision=len(TEA_SHOP) + 1, rebuilt=""
+    )
+    again.close()
+
+
+def test_words_answer_when_the_embedding_was_never_there(
+    database: sa.Engine, learn: Learn, tmp_path: Path
+) -> None:
+    for question, answer in TEA_SHOP:
+        learn(question, answer)
+    index = Index(tmp_path / "index", StandInEmbeddings(16))
+    embedding(index).failing = True
+    with pytest.raises(ConnectionError):
+        refresh(database, index)
+    assert best(index, "新疆包邮吗？") == "新疆包邮吗？"
+    index.close()
+    again = Index(tmp_path / "index", StandInEmbeddings(16))
+    assert refresh(database, again).added == len(TEA_SHOP)
+    found = again.search(UNSURE, ANY_GROUP, NOW)
+    assert found
+    assert all(passage.dense is not None for passage in found)
+    again.close()
+
+
+def test_a_rebuild_that_breaks_off_leaves_the_whole_index_in_use(
+    database: sa.Engine, hosted: Index
+) -> None:
+    embedding(hosted).failing = True
+    with database.begin() as connection, pytest.raises(ConnectionError):
+        hosted.apply(hosted.pending(connection, rebuild=True))
+    embedding(hosted).failing = False
+    found = hosted.search(UNSURE, ANY_GROUP, NOW)
+    assert found
+    assert all(passage.dense is not None for passage in found)
+    with database.begin() as connection:
+        assert not hosted.stale(connection)
+
+
+def test_what_was_embedded_before_an_outage_is_not_embedded_again(
+    database: sa.Engine, learn: Learn, hosted: Index
+) -> None:
+    for number in range(300):
+        learn(f"{number}号茶多少钱？", f"{number} 元。")
+    model = embedding(hosted)
+    model.embedded, model.most = 0, 300
+    with pytest.raises(ConnectionError):
+        refresh(database, hosted)
+    model.most = None
+    refresh(database, hosted)
+    scale = 2 * 48  # entries embedded twice to find the model's own scale
+    assert model.embedded == 300 + scale
+
+
+def test_an_outage_is_told_once(hosted: Index, caplog: pytest.LogCaptureFixture) -> None:
+    for outage in (1, 2):
+        embedding(hosted).failing = True
+        for _ in range(5):
+            hosted.search(UNSURE, ANY_GROUP, NOW)
+        assert caplog.text.count("searching by words alone") == outage
+        embedding(hosted).failing = False
+        hosted.search(UNSURE, ANY_GROUP, NOW)
+    assert "Traceback" not in caplog.text
+
+
+def test_a_search_under_way_when_the_index_is_replaced_orders_nothing(
+    database: sa.Engine, hosted: Index
+) -> None:
+    """The embedding answers only after the rebuild that happens meanwhile."""
+    model = embedding(hosted)
+
+    def rebuild() -> None:
+        model.meanwhile = None
+        with database.begin() as connection:
+            hosted.apply(hosted.pending(connection, rebuild=True))
+
+    model.meanwhile = rebuild
+    assert hosted.search(UNSURE, ANY_GROUP, NOW)
+    assert model.meanwhile is None
+    with database.begin() as connection:
+        assert not hosted.stale(connection)
+
+
+def test_what_is_out_of_date_does_not_crowd_out_what_is_valid(
+    database: sa.Engine, learn: Learn, hosted: Index
+) -> None:
+    for year in range(60):
+        learn(
+            f"双十一精华活动价格是多少 第{year}期", f"旧价 {year} 元。",
+            valid_to=NOW - timedelta(days=30),
+        )  # fmt: skip
+    learn("玻尿酸面霜", "面霜 88 元一瓶。")
+    refresh(database, hosted)
+    found = hosted.search("双十一精华活动价格是多少", ANY_GROUP, NOW, limit=50)
+    assert [p for p in found if p.text.startswith("旧价")] == []
+    assert [p for p in found if p.dense is not None and p.lexical == 0.0]
+
+
+class Refusing:
+    """A collection that refuses what it is asked as often as it is told."""
+
+    def __init__(self, collection: Any, error: Exception) -> None:
+        self.collection = collection
+        self.error = error
+        self.times = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.collection, name)
+
+    def query(self, **asked: Any) -> Any:
+        if self.times:
+            self.times -= 1
+            raise self.error
+        return self.collection.query(**asked)
+
+
+@pytest.mark.parametrize(
+    ("server", "error", "times", "rebuilds"),
+    [
+        (False, InternalError("damaged"), 1, True),
+        (False, OSError("no file handles"), 9, False),
+        (True, InternalError("blip"), 9, False),
+        (True, NotFoundError("starting"), 2, False),
+        (True, NotFoundError("gone"), 9, True),
+    ],
+)
+def test_only_a_vector_store_that_is_of_no_use_is_built_again(
+    database: sa.Engine, hosted: Index, server: bool, error: Exception, times: int, rebuilds: bool
+) -> None:
+    assert hosted._stores is not None
+    vectors = hosted._stores.vectors
+    refusing = Refusing(vectors._collections[0], error)
+    vectors._collections[0] = refusing
+    if server:
+        hosted._chroma_url = "http://127.0.0.1:1"
+    refusing.times = times
+    for _ in range(9):
+        assert best(hosted, "新疆包邮吗？") == "新疆包邮吗？"
+        hosted.search(UNSURE, ANY_GROUP, NOW)
+    with database.begin() as connection:
+        assert hosted.stale(connection) is rebuilds
 
 
 def test_an_embedding_that_changes_its_dimension_is_indexed_anew(
