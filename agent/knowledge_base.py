@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -13,7 +14,7 @@ import structlog
 from sqlalchemy import Connection
 
 from agent.database import Database
-from agent.errors import Finding, StorageUnavailable, UsageError
+from agent.errors import ConfigurationError, Finding, StorageUnavailable, UsageError
 from agent.signals import Feed
 from agent.sources import Sources
 from agent.tickets import Lesson
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _STALE_SECONDS = 0.3  # how soon a learned entry answers
+# SQLite lets nobody queue: who waits for the database looks every 0.1 s at the latest.
+_GIVE_WAY_SECONDS = 0.12
 _LOOK_FOR_PAGES_SECONDS = 600.0  # between looks whether a web page is due
 
 
@@ -69,8 +72,23 @@ class KnowledgeBase:
 
     @property
     def index(self) -> Index:
+        """Opened when first asked for. Raises `ConfigurationError` for an embedding that cannot
+        be had as it is configured."""
         if self._index is None:
-            self._index = self._open_index()
+            try:
+                self._index = self._open_index()
+            except ValueError as error:
+                # What vector stores raise is no fault of the configuration.
+                kind, _, missing = str(error).partition(": ")
+                if not kind.startswith("embeddings"):
+                    raise
+                raise ConfigurationError(
+                    Finding(
+                        path="knowledge.embeddings",
+                        message=f"{kind.removeprefix('embeddings ')}: {missing}",
+                        remedy="`shequn check` says what to do; `provider: local` needs nothing",
+                    )
+                ) from error
         return self._index
 
     @property
@@ -227,7 +245,11 @@ class KnowledgeBase:
             self._seen = None
 
     def take_over(self, loaded: Loaded | None = None) -> SyncReport:
-        """Bring the catalog to what the folder holds; says in the log what could not be used."""
+        """Bring the catalog to what the folder holds; says in the log what could not be used.
+
+        Takes as long as there is to write, with pauses for everybody else who writes: call it in a
+        thread.
+        """
         from knowledge import catalog
 
         if loaded is None:
@@ -235,8 +257,14 @@ class KnowledgeBase:
             loaded = self.load()
         for problem in loaded.problems:
             log.warning("document", problem=str(problem))
-        with self._database.transaction() as connection:
-            report = catalog.sync(connection, loaded, self._now())
+        report = catalog.sync_in_steps(
+            self._database.transaction,
+            loaded,
+            self._now(),
+            rest=lambda: time.sleep(_GIVE_WAY_SECONDS),
+        )
+        if report.overtaken:
+            self._seen = None
         if not loaded.problems and self._seen is not None:
             self._marker.write_text(self._mark(), "utf-8")
         if report.anything:

@@ -128,8 +128,9 @@ def _model_numbers(held: frozenset[object]) -> set[object]:
 def _meet(one: Entry, other: Entry) -> bool:
     """Whether one group could be told both at one moment."""
     begins = [entry.valid_from for entry in (one, other) if entry.valid_from is not None]
-    ends = [entry.valid_to for entry in (one, other) if entry.valid_to is not None]
-    return _overlap(one.scope, other.scope) and (not begins or not ends or max(begins) < min(ends))
+    # If ever, both hold when the later one begins; without beginnings, both held at first.
+    both = not begins or (one.valid_at(max(begins)) and other.valid_at(max(begins)))
+    return both and _overlap(one.scope, other.scope)
 
 
 def _overlap(one: Scope, other: Scope) -> bool:

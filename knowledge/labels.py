@@ -200,10 +200,7 @@ def _hidden(
     meant: Sequence[tuple[Labelled, list[Entry]]], scope: SearchScope, now: datetime
 ) -> Iterator[str]:
     def usable(entry: Entry) -> bool:
-        begun = entry.valid_from is None or entry.valid_from <= now
-        return (
-            begun and (entry.valid_to is None or entry.valid_to >= now) and scope.sees(entry.scope)
-        )
+        return entry.valid_at(now) and scope.sees(entry.scope)
 
     lines = [label.line for label, found in meant if found and not any(map(usable, found))]
     if lines:

@@ -33,7 +33,7 @@ _WRITTEN_STEPS = (
     "settle",  # a delivery marked as sent
     "offer-claim",
     "offer-dispatch",
-    "documents",  # the documents folder taken over into the catalog
+    "documents",  # entries of the documents folder taken over into the catalog
     "lease",  # the account
 )
 _OTHER_STEPS = ("send", "index")
@@ -126,7 +126,7 @@ def _wrap_index() -> None:
 def install() -> None:
     """Put the points into place. What costs a slow import is wrapped only where it is asked for."""
     from agent import inbox, leases, outbox, tickets
-    from knowledge import catalog
+    from knowledge.catalog import syncing
     from schedules import dispatch, store
 
     _wrap_transactions()
@@ -141,7 +141,7 @@ def install() -> None:
     _wrap_step(outbox, "mark_sent", "settle")
     _wrap_step(store, "claim_due", "offer-claim", len)
     _wrap_step(dispatch, "dispatch", "offer-dispatch")
-    _wrap_step(catalog, "sync", "documents")
+    _wrap_step(syncing, "take_rows", "documents")
     _wrap_step(leases, "acquire", "lease")
     _wrap_sending()
     if _point.startswith("index:"):

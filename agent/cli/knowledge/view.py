@@ -39,11 +39,10 @@ def standing(entry: Entry, now: datetime) -> str:
     """Whether an entry is retrieved now; if not, why."""
     if not entry.live:
         return entry.state.value
-    if entry.valid_to is not None and entry.valid_to < now:
-        return "expired"
-    if entry.valid_from is not None and entry.valid_from > now:
-        return "not yet valid"
-    return "live"
+    if entry.valid_at(now):
+        return "live"
+    begins = entry.valid_from
+    return "not yet valid" if begins is not None and now < begins else "expired"
 
 
 def title(entry: Entry, length: int = _TITLE) -> str:
