@@ -8,6 +8,7 @@ Whatever goes wrong on the way is a `NoAnswer` with its reason: a human takes ov
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from knowledge.answers import Answer, ModelCall, NoAnswer, NoAnswerReason, Quest
 from knowledge.index import Index, Passage
 from knowledge.language import clipped, has_words, leans, plain
 from knowledge.quoting import excerpt, together
+from knowledge.several import Asked, Part
 
 if TYPE_CHECKING:
     # What asks models is imported by who has one: a process without does not carry it.
@@ -79,7 +81,7 @@ class Answerer:
             async with asyncio.timeout_at(deadline):
                 if self._writer is None:
                     return await asyncio.to_thread(self.judge, question)
-                passages = await asyncio.to_thread(self._gathered, question)
+                passages, parts = await asyncio.to_thread(self._gathered, question)
         except TimeoutError:
             # Only a hosted embedding can take this long.
             return NoAnswer(reason=NoAnswerReason.MODEL_TIMEOUT, detail="retrieval")
@@ -88,11 +90,11 @@ class Answerer:
             return unknown
         best = passages[0]
         curated = self._curated_from is not None and best.score >= self._curated_from
-        if curated and best.kind == "faq" and not several.questions(question.text):
+        if curated and best.kind == "faq" and not parts:
             return self._quoted(question, passages)
         if not question.addressed and best.score < self._threshold:
             return self._unsure(passages)
-        return await self._writer.write(question, passages, deadline - loop.time())
+        return await self._writer.write(question, passages, deadline - loop.time(), parts=parts)
 
     def judge(self, question: Question) -> Answer | NoAnswer:
         """The answer that the sources alone give, without a model even where there is one.
@@ -102,30 +104,56 @@ class Answerer:
             return NoAnswer(reason=NoAnswerReason.EMPTY_QUESTION)
         if not self._index.size:
             return NoAnswer(reason=NoAnswerReason.EMPTY_KNOWLEDGE)
-        parts = several.questions(clipped(question.text))
+        parts = several.parts(clipped(question.text))
         if parts:
-            each = [self._judged(replace(question, text=part)) for part in parts]
+            each = [
+                self._judged(question, passages)
+                for question, passages in self._retrieved(question, parts)
+            ]
             if any(isinstance(outcome, Answer) for outcome in each):
-                return together(parts, each)
-        return self._judged(question)
+                return together([part.text for part in parts], each)
+        return self._judged(question, self.retrieve(question))
 
-    def _judged(self, question: Question) -> Answer | NoAnswer:
-        passages = self.retrieve(question)
+    def _judged(self, question: Question, passages: tuple[Passage, ...]) -> Answer | NoAnswer:
         return self._unknown(passages) or self._quoted(question, passages)
 
-    def _gathered(self, question: Question) -> tuple[Passage, ...]:
-        """The passages for a turn, best first; of several questions each has its share."""
-        parts = several.questions(clipped(question.text))
+    def _gathered(self, question: Question) -> tuple[tuple[Passage, ...], tuple[Asked, ...]]:
+        """The passages for a turn, best first, and its several questions, if there are several;
+        each of those has its share of the passages."""
+        parts = several.parts(clipped(question.text))
         if not parts:
-            return self.retrieve(question)
+            return self.retrieve(question), ()
         share = max(_PASSAGES // len(parts), 1)
-        found = [
-            passage
-            for part in parts
-            for passage in self.retrieve(replace(question, text=part))[:share]
-        ]
-        unique = {passage.entry_id: passage for passage in found}
-        return tuple(sorted(unique.values(), key=lambda passage: -passage.score))
+        unique: dict[int, Passage] = {}
+        asked = []
+        for part, found in self._retrieved(question, parts):
+            known = bool(found) and found[0].score >= self._threshold
+            nearest = found[0].entry_id if found else None
+            asked.append(Asked(text=part.text, known=known, nearest=nearest))
+            for passage in found[:share]:
+                known_as = unique.setdefault(passage.entry_id, passage)
+                if passage.score > known_as.score:
+                    unique[passage.entry_id] = passage
+        return tuple(sorted(unique.values(), key=lambda passage: -passage.score)), tuple(asked)
+
+    def _retrieved(
+        self, question: Question, parts: Sequence[Part]
+    ) -> Iterator[tuple[Question, tuple[Passage, ...]]]:
+        """Each part of a turn as a question of its own, with its passages, best first. One that
+        names nothing itself is read with what the part before it names, and has none of another
+        product's."""
+        told: frozenset[int] = frozenset()
+        for part in parts:
+            alone = replace(question, text=part.text)
+            if part.of:
+                # What answered the part before does not answer a vague one as well.
+                found = self._search(alone, str(part.of), frozenset() if part.says_what else told)
+                found = tuple(one for one in found if part.may_be_answered_by(one))
+            else:
+                found = self.retrieve(alone)
+            if found and found[0].score >= self._threshold:
+                told |= {found[0].entry_id}
+            yield alone, found
 
     def retrieve(self, question: Question) -> tuple[Passage, ...]:
         """The passages for a question, best first. Blocks; embeds.
@@ -141,12 +169,13 @@ class Answerer:
                 return wider
         return found
 
-    def _search(self, question: Question, background: str = "") -> tuple[Passage, ...]:
+    def _search(
+        self, question: Question, background: str = "", told: frozenset[int] = frozenset()
+    ) -> tuple[Passage, ...]:
         """The best passages but those that cannot be meant: a correction rejects what the member
-        was told, and a follow-up that leans on the earlier question does not ask it again."""
-        told: frozenset[int] = frozenset()
+        was `told`, and a follow-up that leans on the earlier question does not ask it again."""
         if question.earlier and (question.corrects or background == question.earlier.question):
-            told = question.earlier.entries
+            told |= question.earlier.entries
         found = self._index.search(
             question.text, question.scope, question.now, _PASSAGES + len(told),
             background=background,

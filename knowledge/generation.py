@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from knowledge.index import Passage
 
@@ -32,6 +32,9 @@ class Draft(BaseModel):
     answer: str = Field(default="", description="the answer; empty when not answerable")
     citations: list[int] = Field(default_factory=list, description="numbers of excerpts used")
     language: str = Field(default="", description="language of the answer: zh, ja or en")
+    unanswered: list[int] = Field(
+        default_factory=list, description="numbers of the questions that the answer leaves open"
+    )
 
     @field_validator("answer", "language", mode="before")
     @classmethod
@@ -41,12 +44,31 @@ class Draft(BaseModel):
     @field_validator("citations", mode="before")
     @classmethod
     def _as_list(cls, told: Any) -> Any:
-        """Models without a schema write 1, "1, 2" or "[1]" as well."""
-        if told is None:
-            return []
-        if isinstance(told, str):
-            return re.findall(r"\d+", told)
-        return [told] if isinstance(told, int) else told
+        return [] if told is None else _numbers(told)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_unreadable(cls, told: Any) -> Any:
+        """`unanswered` that cannot be read is as good as left out: the answer does not hang on
+        it."""
+        if not isinstance(told, dict) or "unanswered" not in told:
+            return told
+        numbers = _numbers(told["unanswered"])
+        rest = {name: value for name, value in told.items() if name != "unanswered"}
+        readable = isinstance(numbers, list) and all(str(one).isdecimal() for one in numbers)
+        return {**rest, "unanswered": numbers} if readable else rest
+
+    @property
+    def tells_unanswered(self) -> bool:
+        """Whether the model said which questions stay open; one may leave the field out."""
+        return "unanswered" in self.model_fields_set
+
+
+def _numbers(told: Any) -> Any:
+    """Models without a schema write 1, "1, 2" or "[1]" as well."""
+    if isinstance(told, str):
+        return re.findall(r"\d+", told)
+    return [told] if isinstance(told, int) else told
 
 
 def source_text(passage: Passage) -> str:
@@ -76,27 +98,34 @@ def inert(text: str) -> str:
     )  # fmt: skip
 
 
-def material(question: str, passages: Sequence[Passage], context: Sequence[str]) -> list[str]:
-    """What leaves beside the rules, inert: the question, each passage, each line before it."""
+def material(
+    question: str, passages: Sequence[Passage], context: Sequence[str], parts: Sequence[str] = ()
+) -> list[str]:
+    """What leaves beside the rules, inert: the question, its `parts` where it is several, each
+    passage, each line before it."""
     excerpts = (source_text(passage)[:_LONGEST_EXCERPT] for passage in passages)
-    return [inert(text) for text in (question, *excerpts, *context)]
+    return [inert(text) for text in (question, *parts, *excerpts, *context)]
 
 
-def messages(rules: str, told: Sequence[str], excerpts: int) -> list[BaseMessage]:
-    """The conversation for a chat model, from `rules` and masked `material` of so many excerpts."""
+def messages(
+    rules: str, told: Sequence[str], excerpts: int, *, parts: int = 0
+) -> list[BaseMessage]:
+    """The conversation for a chat model, from `rules` and masked `material` of so many excerpts
+    and so many parts of the question."""
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    question, *rest = told
+    question, several, rest = told[0], told[1 : 1 + parts], told[1 + parts :]
     numbered = "\n".join(
         f"<excerpt number={number}>\n{text}\n</excerpt>"
         for number, text in enumerate(rest[:excerpts], 1)
     )
     lines = "\n".join(rest[excerpts:])
     before = f"<conversation>\n{lines}\n</conversation>\n" if lines else ""
-    return [
-        SystemMessage(rules),
-        HumanMessage(f"{numbered}\n{before}<question>{question}</question>"),
-    ]
+    asked = f"<question>{question}</question>"
+    if several:
+        listed = "\n".join(f"{number}. {part}" for number, part in enumerate(several, 1))
+        asked += f"\n<questions>\n{listed}\n</questions>"
+    return [SystemMessage(rules), HumanMessage(f"{numbered}\n{before}{asked}")]
 
 
 @cache

@@ -29,8 +29,7 @@ Schema = TypeVar("Schema", bound=BaseModel)
 
 _LONGEST_REPLY = 50_000
 _MOST_OBJECTS = 100
-_THOUGHT = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
-_THOUGHT_END = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+_THOUGHT = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +141,19 @@ def _words(message: BaseMessage) -> str:
 
 def without_thoughts(text: str) -> str:
     """What a model says in the end, without the train of thought that it shows before."""
-    # A template that opens the thought in the prompt leaves only its end in the reply.
-    return _THOUGHT_END.split(_THOUGHT.sub(" ", text))[-1].strip()
+    said: list[str] = []
+    start, opened = 0, -1
+    for mark in _THOUGHT.finditer(text):
+        if not mark[1]:
+            opened = mark.start() if opened < 0 else opened
+            continue
+        # A template that opens the thought in the prompt leaves only its end in the reply.
+        if opened >= 0:
+            said.append(text[start:opened])
+        else:
+            said.clear()
+        start, opened = mark.end(), -1
+    return " ".join([*said, text[start:]]).strip()
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from knowledge import checks, generation
 from knowledge.answers import Answer, ModelCall, NoAnswer, NoAnswerReason, Question
-from knowledge.checks import Rules
-from knowledge.egress import Guard, Unguarded
+from knowledge.checks import Objection, Rules
+from knowledge.egress import Guard, Masked, Unguarded
 from knowledge.generation import Draft, source_text
 from knowledge.index import Passage
 from knowledge.language import clipped
 from knowledge.models import Failed, Models
 from knowledge.providers import ModelFault
+from knowledge.several import Asked
 from knowledge.speech import member_language
 
 _FAULTS = {
@@ -31,6 +33,8 @@ _FAULTS = {
     ModelFault.BUDGET: NoAnswerReason.MODEL_BUDGET,
     ModelFault.WITHHELD: NoAnswerReason.MODEL_WITHHELD,
 }
+# A draft so many times longer than an answer may be is no answer; its length alone tells.
+_TIMES_TOO_LONG = 4
 
 
 class Writer:
@@ -56,16 +60,22 @@ class Writer:
         self._rules = rules or Rules()
 
     async def write(
-        self, question: Question, passages: tuple[Passage, ...], limit_seconds: float
+        self,
+        question: Question,
+        passages: tuple[Passage, ...],
+        limit_seconds: float,
+        *,
+        parts: Sequence[Asked] = (),
     ) -> Answer | NoAnswer:
-        """The answer, or why there is none; within `limit_seconds`. Raises nothing that an
-        endpoint does."""
+        """The answer, or why there is none; within `limit_seconds`. `parts` are the questions of a
+        turn that asks several: those that stay open are `left`. Raises nothing that an endpoint
+        does."""
         confidence = passages[0].score
         asked = clipped(question.text)
         language = member_language(asked, question.language)
         prompt = generation.rules(language, voice=self._voice, length=self._length)
         context = (*question.context, *([question.quoted] if question.quoted else []))
-        told = generation.material(asked, passages, context)
+        told = generation.material(asked, passages, context, [part.text for part in parts])
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit_seconds
         call: ModelCall | None = None
@@ -81,8 +91,8 @@ class Writer:
         except TimeoutError:
             return none(NoAnswerReason.MODEL_TIMEOUT, "masking")
         draft, call = await self._models.ask(
-            generation.messages(prompt, masked.texts, len(passages)), Draft, guard=self._guard,
-            masked=masked.kinds, limit_seconds=deadline - loop.time(),
+            generation.messages(prompt, masked.texts, len(passages), parts=len(parts)), Draft,
+            guard=self._guard, masked=masked.kinds, limit_seconds=deadline - loop.time(),
         )  # fmt: skip
         if isinstance(draft, Failed):
             return none(_FAULTS[draft.fault], draft.detail)
@@ -90,22 +100,57 @@ class Writer:
             return none(
                 NoAnswerReason.NOT_IN_KNOWLEDGE, "the model found no answer in the passages"
             )
-        text = checks.chat_text(masked.restored(_tidy(draft.answer)))
+        if len(draft.answer) > _TIMES_TOO_LONG * self._rules.longest:
+            # Not looked at any closer: what nobody reads is not worth the time.
+            return none(
+                NoAnswerReason.FAILED_CHECK, f"too_long: {len(draft.answer)} 个字，群里太长"
+            )
+        text, wrong = await asyncio.to_thread(
+            self._judged, draft, masked, passages, question, language, prompt
+        )
         if not text:
             return none(NoAnswerReason.MODEL_NONSENSE, "answerable, but empty")
-        wrong = await asyncio.to_thread(
-            checks.objection,
-            text, citations=draft.citations, sources=[source_text(one) for one in passages],
-            asked=asked, language=language, prompt=prompt,
-            rules=replace(self._rules, own_group=question.scope.group),
-        )  # fmt: skip
         if wrong:
             return none(NoAnswerReason.FAILED_CHECK, str(wrong))
+        left = _left_open(draft, parts, passages)
+        if parts and len(left) == len(parts):
+            return none(NoAnswerReason.NOT_IN_KNOWLEDGE, "the model left every question open")
         cited = tuple(passages[number - 1] for number in dict.fromkeys(draft.citations))
         return Answer(
             text=text, citations=cited, confidence=confidence,
-            written_by_model=True, passages=passages, model=call,
+            written_by_model=True, passages=passages, model=call, left=left,
         )  # fmt: skip
+
+    def _judged(
+        self,
+        draft: Draft,
+        masked: Masked,
+        passages: Sequence[Passage],
+        question: Question,
+        language: str,
+        prompt: str,
+    ) -> tuple[str, Objection | None]:
+        """A draft as a chat would show it, and what is wrong with it. Blocks."""
+        text = checks.chat_text(masked.restored(_tidy(draft.answer)))
+        if not text:
+            return "", None
+        untrusted = (*question.context, *([question.quoted] if question.quoted else []))
+        return text, checks.objection(
+            text, citations=draft.citations, sources=[source_text(one) for one in passages],
+            asked=clipped(question.text), language=language, prompt=prompt, untrusted=untrusted,
+            rules=replace(self._rules, own_group=question.scope.group),
+        )  # fmt: skip
+
+
+def _left_open(
+    draft: Draft, parts: Sequence[Asked], passages: Sequence[Passage]
+) -> tuple[str, ...]:
+    """The questions that a draft does not answer, by its own word; where it says nothing of that,
+    those that no source is sure of and whose nearest source it does not cite."""
+    if draft.tells_unanswered:
+        return tuple(part.text for n, part in enumerate(parts, 1) if n in draft.unanswered)
+    cited = {passages[number - 1].entry_id for number in draft.citations}
+    return tuple(part.text for part in parts if not part.known and part.nearest not in cited)
 
 
 def _tidy(text: str) -> str:
