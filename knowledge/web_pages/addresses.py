@@ -20,6 +20,11 @@ from knowledge.formats.pieces import MEGABYTE, Skipped, Unreadable
 MOST_ADDRESSES = 2_000
 _LONGEST_ADDRESS = 2_000
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# All of IPv6 that is given to networks of the public internet (RFC 4291, IANA).
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+# Of protocols, not of websites (RFC 6890), and relays that are no more (RFC 7526). What Python
+# says of them differs between its versions.
+_OF_PROTOCOLS = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("192.88.99.0/24"))
 
 Resolve = Callable[[str, int], Sequence[str]]
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -75,7 +80,7 @@ def normal(address: str) -> str:
     address."""
     try:
         parts = urlsplit(address)
-        host, port = parts.hostname or "", parts.port
+        host, port = ascii_host(parts.hostname or ""), parts.port
     except ValueError as error:
         raise Refused("this is no web address", "write https://host/page") from error
     if parts.scheme.lower() not in ("http", "https") or not host:
@@ -91,6 +96,21 @@ def normal(address: str) -> str:
     return urlunsplit((scheme, netloc, parts.path or "/", parts.query, ""))
 
 
+def ascii_host(host: str) -> str:
+    """A host as it is asked for: in lower case, and in the spelling of RFC 3490 (`xn--…`) if its
+    name is not plain ASCII. Raises ValueError for what is no host."""
+    if host.isascii():
+        return host.lower()
+    # Also sees to it that no label is empty or too long.
+    return host.encode("idna").decode("ascii").lower()
+
+
+def site_of(address: str) -> str:
+    """The site of a normal address, as in `https://host:port`: what a robots.txt is about."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def host_of(address: str) -> str:
     """The host of a normal address, with its port where it is not the usual one."""
     return urlsplit(address).netloc
@@ -99,8 +119,9 @@ def host_of(address: str) -> str:
 def public_address(
     address: str, *, allowed_hosts: frozenset[str], resolve: Resolve | None = None
 ) -> str:
-    """The IP address to connect to for a web address. Raises `Refused` if the host is unknown, or
-    if any of its addresses is not on the public internet and the owner did not allow the host."""
+    """The IP address to connect to for a normal address. Raises `Refused` if the host is unknown,
+    or if any of its addresses is not on the public internet and the owner did not allow the host
+    (by name, or as `name:port`)."""
     parts = urlsplit(address)
     host, port = parts.hostname or "", _port(parts)
     try:
@@ -109,7 +130,7 @@ def public_address(
         raise Refused(f"the host {host} is not known", "correct the address") from error
     if not found:
         raise Refused(f"the host {host} is not known", "correct the address")
-    if host not in allowed_hosts and parts.netloc not in allowed_hosts:
+    if {host, parts.netloc}.isdisjoint(map(_as_asked, allowed_hosts)):
         for each in found:
             if not is_public(each):
                 raise Refused(
@@ -125,10 +146,24 @@ def is_public(address: str) -> bool:
         ip: IpAddress = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
+    if ip in _NAT64:
+        return is_public(str(_inner(ip)))
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in _GLOBAL_UNICAST:
+        return False
+    if any(ip in network for network in _OF_PROTOCOLS):
+        return False
     inner = _inner(ip)
     if inner is not None and not is_public(str(inner)):
         return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved and not ip.is_unspecified
+
+
+def _as_asked(allowed: str) -> str:
+    host, colon, port = allowed.strip().partition(":")
+    try:
+        return f"{ascii_host(host)}{colon}{port}"
+    except ValueError:
+        return allowed
 
 
 def _inner(ip: IpAddress) -> ipaddress.IPv4Address | None:

@@ -7,8 +7,8 @@ the others waiting. Blocking; call it in a thread and outside of transactions.
 
 from __future__ import annotations
 
+import logging
 import time
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -18,12 +18,30 @@ from urllib.parse import urljoin, urlsplit
 
 from knowledge.formats.encodings import decode
 from knowledge.formats.pieces import MEGABYTE, Unreadable
-from knowledge.web_pages.addresses import Refused, Resolve, host_of, normal, public_address
+from knowledge.web_pages.addresses import (
+    Refused,
+    Resolve,
+    host_of,
+    normal,
+    public_address,
+    site_of,
+)  # fmt: skip
+from knowledge.web_pages.responses import (
+    Disallowed,
+    Failed,
+    Response,
+    body_of,
+    charset_of,
+    is_plain,
+    validator,
+)  # fmt: skip
 from knowledge.web_pages.store import PageStore, Visit, kind_of_type
 
 if TYPE_CHECKING:
     import httpx2
     from protego import Protego
+
+log = logging.getLogger(__name__)
 
 TOKEN = "Shequn"
 _ROBOTS_BYTES = 512 * 1024
@@ -31,8 +49,6 @@ _ROBOTS_FOR = timedelta(days=1)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MISSING = (404, 410)
 _SLOWEST_SECONDS = 10.0
-# zlib tells gzip and zlib apart by itself.
-_ANY_HEADER = zlib.MAX_WBITS | 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +105,16 @@ def refresh(
     if not sites:
         return Fetched(unchanged=unchanged)
     with ThreadPoolExecutor(how.at_once, thread_name_prefix="web-pages") as pool:
-        visits = [pool.submit(_site, store, pages, now, how) for pages in sites.values()]
-        for visited in visits:
-            for address, (outcome, problem) in visited.result().items():
+        visits = [(pages, pool.submit(_site, store, pages, now, how)) for pages in sites.values()]
+        for pages, visited in visits:
+            try:
+                outcomes = visited.result()
+            except Exception as error:  # noqa: BLE001  what one site does is not another's concern
+                # Its type only: the message may hold what the site sent.
+                log.error("web pages of one site not fetched: %s", type(error).__name__)
+                problem = f"the site was not understood ({type(error).__name__})"
+                outcomes = dict.fromkeys(pages, ("failed", problem))
+            for address, (outcome, problem) in outcomes.items():
                 done += 1
                 if outcome == "new":
                     new.append(address)
@@ -109,26 +132,6 @@ def _due(visit: Visit | None, now: datetime, how: Fetching) -> bool:
         return True
     pause = how.retry_after if visit.failures and not visit.missing else how.refresh_every
     return now - datetime.fromisoformat(visit.checked_at) >= pause
-
-
-class _Failed(Exception):
-    """A page that could not be had this time."""
-
-    def __init__(self, message: str, remedy: str, *, missing: bool = False) -> None:
-        super().__init__(message)
-        self.message, self.remedy, self.missing = message, remedy, missing
-
-
-class _Disallowed(_Failed):
-    """A page that its site asks robots not to read."""
-
-
-@dataclass(frozen=True)
-class _Response:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    charset: str = ""
 
 
 def _site(
@@ -156,26 +159,28 @@ def _one(visitor: _Visitor, store: PageStore, address: str, now: datetime) -> tu
     told = now.isoformat()
     try:
         response = visitor.page(address, before)
-    except _Failed as error:
+    except Failed as error:
         visit = replace(
             before, checked_at=told, problem=error.message, remedy=error.remedy,
             failures=before.failures + 1, missing=before.missing + 1 if error.missing else 0,
+            forbidden=isinstance(error, Disallowed),
         )  # fmt: skip
         store.keep(visit)
-        if visit.gone or isinstance(error, _Disallowed):
+        if visit.gone:
             store.drop_body(address)
         return "failed", error.message
     fresh = replace(
-        before, checked_at=told, fetched_at=told, problem="", remedy="", failures=0, missing=0
-    )
+        before, checked_at=told, fetched_at=told, problem="", remedy="", failures=0, missing=0,
+        forbidden=False,
+    )  # fmt: skip
     if response.status == 304:
         store.keep(fresh)
         return "unchanged", ""
     same = store.same_body(address, response.body)
     store.keep(
         replace(
-            fresh, etag=response.headers.get("etag", ""), charset=response.charset,
-            last_modified=response.headers.get("last-modified", ""),
+            fresh, etag=validator(response, "etag"), charset=response.charset,
+            last_modified=validator(response, "last-modified"),
             kind=kind_of_type(response.headers.get("content-type", "text/html")) or "html",
         ),
         None if same else response.body,
@@ -195,17 +200,21 @@ class _Visitor:
         self._how = how
         self._rules: dict[str, Protego] = {}
 
-    def page(self, address: str, before: Visit) -> _Response:
-        """The page, or a 304 where it is unchanged. Raises `_Failed`."""
+    def page(self, address: str, before: Visit) -> Response:
+        """The page, or a 304 where it is unchanged. Raises `Failed`."""
         conditions = {}
         # Without its content an unchanged page would be of no use.
         if self._store.page(address).body is not None:
             conditions = {"If-None-Match": before.etag, "If-Modified-Since": before.last_modified}
         deadline = time.monotonic() + self._how.seconds
+        try:
+            address = normal(address)
+        except Refused as error:
+            raise Failed(error.message, error.remedy) from error
         for _ in range(self._how.redirects + 1):
             self._allowed(address, deadline)
             response = self._get(
-                address, {k: v for k, v in conditions.items() if v}, deadline,
+                address, {k: v for k, v in conditions.items() if v and is_plain(v)}, deadline,
                 self._how.largest_bytes,
             )  # fmt: skip
             if response.status not in _REDIRECTS:
@@ -213,51 +222,51 @@ class _Visitor:
             address = self._next(address, response)
             # What the first address said of its version says nothing about another.
             conditions = {}
-        raise _Failed(f"more than {self._how.redirects} redirects", "name the last address itself")
+        raise Failed(f"more than {self._how.redirects} redirects", "name the last address itself")
 
     def pause(self, address: str) -> float:
         """Seconds between two pages of this site."""
-        rules = self._rules.get(_origin(address))
+        rules = self._rules.get(site_of(address))
         wanted = rules.crawl_delay(TOKEN) if rules else None
         return min(max(float(wanted or 0.0), 0.5), _SLOWEST_SECONDS)
 
-    def _next(self, address: str, response: _Response) -> str:
+    def _next(self, address: str, response: Response) -> str:
         try:
             return normal(urljoin(address, response.headers.get("location", "")))
         except (Refused, ValueError) as error:
-            raise _Failed("it redirects to what is no web address", "correct the page") from error
+            raise Failed("it redirects to what is no web address", "correct the page") from error
 
-    def _judged(self, response: _Response) -> _Response:
+    def _judged(self, response: Response) -> Response:
         if response.status == 304:
             return response
         if response.status in _MISSING:
-            raise _Failed(
+            raise Failed(
                 f"the page is gone (status {response.status})", "take it off the list",
                 missing=True,
             )  # fmt: skip
         if response.status in (401, 403):
-            raise _Failed(
+            raise Failed(
                 f"the site refuses it (status {response.status})",
                 "name a page that is open to everybody, or save its text in a file",
             )
         if response.status != 200:
-            raise _Failed(
+            raise Failed(
                 f"the site answers with status {response.status}", "it is tried again later"
             )
         content_type = response.headers.get("content-type", "text/html")
         if kind_of_type(content_type) is None:
-            raise _Failed(
+            raise Failed(
                 f"{content_type.partition(';')[0].strip()[:60]} is not read",
                 "name pages, text, PDF, XLSX, DOCX or CSV",
             )
-        return replace(response, charset=_charset(content_type))
+        return replace(response, charset=charset_of(content_type))
 
     # -- robots.txt ---------------------------------------------------------------------
 
     def _allowed(self, address: str, deadline: float) -> None:
         rules = self._rules_of(address, deadline)
         if not rules.can_fetch(address, self._how.user_agent):
-            raise _Disallowed(
+            raise Disallowed(
                 "the site's robots.txt asks robots not to read it",
                 "ask its owner, or save its text in a file",
             )
@@ -265,7 +274,7 @@ class _Visitor:
     def _rules_of(self, address: str, deadline: float) -> Protego:
         from protego import Protego
 
-        site = _origin(address)
+        site = site_of(address)
         if site not in self._rules:
             self._rules[site] = Protego.parse(self._robots(site, deadline))
         return self._rules[site]
@@ -276,10 +285,10 @@ class _Visitor:
             return self._store.robots_text(site)
         try:
             text = self._robots_fetched(f"{site}/robots.txt", deadline)
-        except _Failed as error:
+        except Failed as error:
             if known:
                 return self._store.robots_text(site)
-            raise _Failed(
+            raise Failed(
                 f"its robots.txt cannot be had ({error.message})",
                 error.remedy or "it is tried again later",
             ) from error
@@ -301,14 +310,14 @@ class _Visitor:
                 # RFC 9309, 2.3.1.3: no rules.
                 return ""
             else:
-                raise _Failed(f"status {response.status}", "")
+                raise Failed(f"status {response.status}", "")
         return ""
 
     # -- one request --------------------------------------------------------------------
 
     def _get(
         self, address: str, headers: Mapping[str, str], deadline: float, largest: int
-    ) -> _Response:
+    ) -> Response:
         """One answer, read within the limits. Connects to the address that was checked: asking by
         name would resolve it a second time, to wherever its owner points it by then."""
         import httpx2
@@ -318,56 +327,24 @@ class _Visitor:
                 address, allowed_hosts=self._how.allowed_hosts, resolve=self._how.resolve
             )
         except Refused as error:
-            raise _Failed(error.message, error.remedy) from error
+            raise Failed(error.message, error.remedy) from error
         parts = urlsplit(address)
-        pinned = httpx2.URL(address).copy_with(host=ip)
-        request = self._client.build_request(
-            "GET", pinned, headers={**headers, "Host": parts.netloc},
-            extensions={"sni_hostname": parts.hostname},
-        )  # fmt: skip
         try:
+            pinned = httpx2.URL(address).copy_with(host=ip)
+            request = self._client.build_request(
+                "GET", pinned, headers={**headers, "Host": parts.netloc},
+                extensions={"sni_hostname": parts.hostname},
+            )  # fmt: skip
             response = self._client.send(request, stream=True)
             try:
-                return _Response(
+                return Response(
                     response.status_code,
                     {name.lower(): value for name, value in response.headers.items()},
-                    _body(response, deadline, largest),
+                    body_of(response, deadline, largest),
                 )
             finally:
                 response.close()
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise _Failed(
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
+            raise Failed(
                 f"the site does not answer ({type(error).__name__})", "it is tried again later"
             ) from error
-
-
-def _body(response: httpx2.Response, deadline: float, largest: int) -> bytes:
-    """The body, unpacked by ourselves: a small answer may unpack to any size."""
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
-        raise _Failed("the site packs it in a way that was not asked for", "tell its owner")
-    unpacker = None if encoding in ("identity", "") else zlib.decompressobj(_ANY_HEADER)
-    body = bytearray()
-    for piece in response.iter_raw():
-        if time.monotonic() > deadline:
-            raise _Failed("the site is too slow", "it is tried again later")
-        try:
-            body += piece if unpacker is None else unpacker.decompress(piece, largest + 1)
-        except zlib.error as error:
-            raise _Failed("what the site sends is damaged", "it is tried again later") from error
-        if len(body) > largest:
-            raise _Failed(f"it is larger than {largest // MEGABYTE} MB", "name a smaller page")
-    return bytes(body)
-
-
-def _charset(content_type: str) -> str:
-    for parameter in content_type.split(";")[1:]:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return value.strip().strip("\"'")[:40]
-    return ""
-
-
-def _origin(address: str) -> str:
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}"

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from knowledge.web_pages.addresses import host_of
+
 _KINDS = {
     "text/html": "html", "application/xhtml+xml": "html", "text/plain": "text",
     "text/markdown": "markdown", "text/csv": "csv", "application/pdf": "pdf",
@@ -27,7 +29,8 @@ def kind_of_type(content_type: str) -> str | None:
 @dataclass(frozen=True, kw_only=True)
 class Visit:
     """What is known of one address. Times are ISO 8601; `failures` counts tries in a row that
-    failed, `missing` those among them in which the site itself said that the page is gone."""
+    failed, `missing` those among them in which the site itself said that the page is gone;
+    `forbidden` says that it asks robots not to read the page."""
 
     address: str
     checked_at: str = ""
@@ -40,11 +43,13 @@ class Visit:
     remedy: str = ""
     failures: int = 0
     missing: int = 0
+    forbidden: bool = False
 
     @property
     def gone(self) -> bool:
+        """Whether what the page said may not be used any more."""
         # Once may be a slip of whoever publishes the site; twice, a day apart, is meant.
-        return self.missing >= 2
+        return self.forbidden or self.missing >= 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +115,16 @@ class PageStore:
             return False
 
     def keep_only(self, addresses: Iterable[str]) -> int:
-        """Forget every page that is on no list any more; returns how many files went."""
-        wanted = {_name(address) for address in addresses}
+        """Forget every page that is on no list any more, and the robots.txt of hosts that are on
+        none; returns how many files went."""
+        listed = list(addresses)
+        wanted = {_name(address) for address in listed}
+        for host in {host_of(address) for address in listed}:
+            # Many a page leads from http to https.
+            wanted |= {_name(_robots(f"{scheme}://{host}")) for scheme in ("http", "https")}
         gone = 0
         for file in self._folder.glob("*.*") if self._folder.is_dir() else ():
-            if file.suffix in (".json", ".body") and file.stem not in wanted:
+            if file.suffix in (".json", ".body", ".rules") and file.stem not in wanted:
                 file.unlink(missing_ok=True)
                 gone += 1
         return gone

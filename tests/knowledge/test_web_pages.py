@@ -179,11 +179,19 @@ def test_a_site_whose_robots_txt_cannot_be_had_is_left_alone(site: Site, store: 
     [
         "127.0.0.1", "10.0.0.8", "192.168.1.1", "172.16.0.1", "169.254.169.254", "100.64.0.1",
         "0.0.0.0", "::1", "fe80::1", "fd00::1", "::ffff:127.0.0.1", "64:ff9b::a00:1",
-        "2002:7f00:1::", "224.0.0.1", "198.18.0.1", "255.255.255.255", "nonsense",
+        "2002:7f00:1::", "fec0::1", "192.0.0.8", "192.88.99.1", "::7f00:1", "224.0.0.1",
+        "198.18.0.1", "255.255.255.255", "nonsense",
     ],
 )  # fmt: skip
 def test_addresses_inside_a_network_are_not_public(address: str) -> None:
     assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["93.184.216.34", "8.8.8.8", "2606:4700::6810:84e5", "64:ff9b::808:808"]
+)
+def test_addresses_of_websites_are_public(address: str) -> None:
+    assert is_public(address)
 
 
 def test_a_host_that_leads_inside_is_refused_whatever_its_name(
@@ -257,3 +265,114 @@ def test_pages_on_no_list_are_forgotten(site: Site, store: PageStore) -> None:
     store.keep_only([f"{site.url}/b"])
     assert store.page(f"{site.url}/a").body is None
     assert store.page(f"{site.url}/b").body is not None
+
+
+def test_a_validator_that_cannot_be_sent_back_stops_nobody(site: Site, store: PageStore) -> None:
+    site.says("/odd", "<p>一</p>", ETag='"é"')
+    site.says("/other", "<p>二</p>")
+    assert len(refresh(store, site, "/odd", "/other").new) == 2
+    done = refresh(store, site, "/odd", "/other", now=NOW + DAY)
+    assert (done.unchanged, dict(done.failed)) == (2, {})
+
+
+def test_an_odd_validator_of_an_earlier_version_is_not_sent(site: Site, store: PageStore) -> None:
+    site.says("/odd", "<p>一</p>")
+    refresh(store, site, "/odd")
+    visit = store.visit(f"{site.url}/odd")
+    assert visit is not None
+    store.keep(replace(visit, etag='"é"', last_modified="昨天"))
+    assert refresh(store, site, "/odd", now=NOW + DAY).unchanged == 1
+
+
+def test_hosts_in_any_script_and_case_are_asked_by_their_ascii_name(
+    site: Site, store: PageStore
+) -> None:
+    site.says("/a", "<p>x</p>")
+    names: list[str] = []
+
+    def resolve(host: str, _port: int) -> list[str]:
+        names.append(host)
+        return ["127.0.0.1"]
+
+    allowed = frozenset({"例え.test", "Shop.Example"})
+    how = replace(HOW, allowed_hosts=allowed, resolve=resolve)
+    addresses = [f"http://例え.test:{site.port}/a", f"http://shop.example:{site.port}/a"]
+    assert set(web_pages.refresh(store, addresses, NOW, how).new) == set(addresses)
+    assert set(names) == {"xn--r8jz45g.test", "shop.example"}
+
+
+def test_a_list_may_name_hosts_in_any_script_each_once(tmp_path: Path) -> None:
+    file = tmp_path / "a.urls"
+    file.write_text("https://例え.jp/a\nhttps://xn--r8jz45g.jp/a\nhttps://a..例.jp/\n", "utf-8")
+    listed = read_list(file)
+    assert listed.addresses == ((1, "https://xn--r8jz45g.jp/a"),)
+    assert [skipped.line for skipped in listed.skipped] == [3]
+
+
+def test_what_goes_wrong_with_one_site_leaves_the_others_alone(
+    site: Site, store: PageStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.says("/a", "<p>x</p>")
+
+    def resolve(host: str, _port: int) -> list[str]:
+        if host == "odd.example":
+            raise RuntimeError("什么都可能")
+        return ["127.0.0.1"]
+
+    allowed = frozenset({"odd.example", "shop.example"})
+    how = replace(HOW, allowed_hosts=allowed, resolve=resolve)
+    odd, fine = (f"http://{name}.example:{site.port}/a" for name in ("odd", "shop"))
+    done = web_pages.refresh(store, [odd, fine], NOW, how)
+    assert (done.new, list(done.failed)) == ((fine,), [odd])
+    assert "RuntimeError" in caplog.text
+    assert "什么都可能" not in caplog.text
+
+
+def test_a_page_that_robots_txt_forbids_later_is_forgotten_until_it_is_allowed_again(
+    tmp_path: Path, site: Site, store: PageStore
+) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "shop.urls").write_text(f"{site.url}/a\n", "utf-8")
+    path = f"shop.urls#{site.url}/a"
+    site.says("/a", "<p>一瓶 199 元。</p>")
+    refresh(store, site, "/a")
+    assert [d.path for d in documents.load(folder, pages=store).documents] == [path]
+    site.says("/robots.txt", "User-agent: *\nDisallow: /\n", **{"Content-Type": "text/plain"})
+    refresh(store, site, "/a", now=NOW + 2 * DAY)
+    loaded = documents.load(folder, pages=store)
+    assert not loaded.documents
+    assert not loaded.still_there(path)
+    assert ["robots.txt" in problem.message for problem in loaded.problems] == [True]
+    site.says("/robots.txt", "", **{"Content-Type": "text/plain"})
+    assert refresh(store, site, "/a", now=NOW + 4 * DAY).new
+    assert documents.load(folder, pages=store).documents
+
+
+def test_a_packed_page_that_is_cut_off_does_not_count_as_the_whole(
+    site: Site, store: PageStore
+) -> None:
+    prices = "".join(f"<p>{n} 号 {n * 7919 % 1000} 元</p>" for n in range(2_000))
+    packed = gzip.compress(f"{prices}<p>已停售</p>".encode())
+    headers = {"Content-Type": "text/html", "Content-Encoding": "gzip"}
+    site.pages["/a"] = (200, headers, packed)
+    refresh(store, site, "/a")
+    site.pages["/a"] = (200, headers, packed[:-200])
+    failed = refresh(store, site, "/a", now=NOW + DAY).failed
+    assert "cut off" in failed[f"{site.url}/a"]
+    body = store.page(f"{site.url}/a").body
+    assert body is not None
+    assert "已停售" in body.read_text("utf-8")
+
+
+def test_the_rules_of_listed_sites_are_remembered(site: Site, store: PageStore) -> None:
+    site.says("/robots.txt", "User-agent: *\nAllow: /\n", **{"Content-Type": "text/plain"})
+    site.says("/a", "<p>x</p>")
+    refresh(store, site, "/a")
+    store.keep_only([f"{site.url}/a"])
+    assert "Allow" in store.robots_text(site.url)
+    refresh(store, site, "/a", "/b", now=NOW + timedelta(hours=2))
+    assert site.asked.count("/robots.txt") == 1
+    store.keep_only(["https://other.example/"])
+    assert store.robots(site.url) is None
+    assert store.robots_text(site.url) == ""
