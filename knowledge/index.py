@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from langchain_core.embeddings import Embeddings
 from sqlalchemy.engine import Connection
@@ -23,12 +23,13 @@ from sqlalchemy.engine import Connection
 from knowledge import catalog, providers, ranking
 from knowledge.audience import Scope, SearchScope
 from knowledge.catalog import Entry
-from knowledge.egress import Refused
 from knowledge.language import Language
 from knowledge.lexical import Lexicon
+from knowledge.nearness import Nearness, Unusable
 from knowledge.retrieval import Found, Passage, Retrieval
 from knowledge.slot import Mark, Slot
-from knowledge.vectors import Vectors, from_chroma, typical, unfit
+from knowledge.stores import BATCH, HOSTED_BATCH, Progress, Stores, Told, counted
+from knowledge.vectors import Vectors, from_chroma, typical
 
 if TYPE_CHECKING:
     from knowledge.calibration import Taught
@@ -37,17 +38,7 @@ __all__ = ["Index", "Passage", "Pending", "Progress", "Refreshed", "Scope", "Sea
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[int, int], None]
-
-BATCH = 1_000
-# A hosted embedding that breaks off loses no more than this.
-_HOSTED_BATCH = 128
-# How many neighbours are asked for, and how many where those may not be told to this question.
-_CIRCLES = (10, 80, 640)
-# Refusals in a row from a server of vectors that are no blip any more.
-_REFUSALS = 5
 _ASKED_FOR = "asked for"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +59,6 @@ class Pending:
     revision: int
     catalog: str
     rebuild: str
-
-
-@dataclass(frozen=True)
-class _Stores:
-    folder: Path
-    words: Lexicon
-    vectors: Vectors
 
 
 class Index:
@@ -102,7 +86,7 @@ class Index:
         self._only_wording = isinstance(embeddings, providers.LocalEmbeddings)
         self._changing = threading.RLock()
         self._slot: Slot | None = None
-        self._stores: _Stores | None = None
+        self._stores: Stores | None = None
         self._spoilt = ""
         # How far words are ahead of vectors: the catalog's revision they are at, the entries that
         # have no vectors yet, and those (with their revisions) that got them since.
@@ -110,9 +94,7 @@ class Index:
         self._unembedded: frozenset[int] = frozenset()
         self._embedded: set[tuple[int, int]] = set()
         self._measured: Sequence[float] | None = None
-        # What fails at present, said once; refusals of a server of vectors in a row.
-        self._failing: set[str] = set()
-        self._refusals = 0
+        self._nearness = Nearness(embeddings, server=chroma_url is not None)
 
     @property
     def embedding(self) -> str:
@@ -189,7 +171,7 @@ class Index:
             current = self._stores
             live = [entry for entry in pending.entries if entry.live]
             gone = [] if pending.rebuild else [e.id for e in pending.entries if not e.live]
-            told = _told(progress, 2 * (len(live) + len(gone)))
+            told = counted(progress, 2 * (len(live) + len(gone)))
             if pending.rebuild or current is None:
                 stores = self._built(slot, pending, live, told)
             else:
@@ -202,17 +184,17 @@ class Index:
                 rebuilt=pending.rebuild,
             )  # fmt: skip
 
-    def _built(self, slot: Slot, pending: Pending, live: Sequence[Entry], told: _Told) -> _Stores:
+    def _built(self, slot: Slot, pending: Pending, live: Sequence[Entry], told: Told) -> Stores:
         """A generation of its own that takes the place of the one in use when it is whole; where
         that one is none, or spoilt, and the embedding fails, as soon as it has words."""
         stores = self._open(slot.new_generation(), pending.catalog)
         current = self._stores
-        self._write_words(stores, live, [], replay=False, told=told)
+        stores.put_words(live, [], replay=False, told=told)
         self._embedded.clear()
         self._measured = None
         try:
             cosines = self._cosines(pending, slot.mark)
-            self._write_vectors(stores, live, [], told)
+            self._embed(stores, live, [], told)
         except Exception:
             if current is not None and pending.rebuild == _ASKED_FOR:
                 self._embedded.clear()
@@ -228,8 +210,8 @@ class Index:
         return stores
 
     def _follow(
-        self, slot: Slot, stores: _Stores, pending: Pending, live: Sequence[Entry],
-        gone: Sequence[int], told: _Told,
+        self, slot: Slot, stores: Stores, pending: Pending, live: Sequence[Entry],
+        gone: Sequence[int], told: Told,
     ) -> None:  # fmt: skip
         """Take changes over into the generation in use."""
         mark = slot.mark
@@ -237,7 +219,7 @@ class Index:
             raise ValueError("there is no generation to change")
         if pending.revision > self._worded:
             # A process killed half-way through comes here twice with the same entries.
-            self._write_words(stores, live, gone, replay=True, told=told)
+            stores.put_words(live, gone, replay=True, told=told)
             self._commit(
                 slot, stores, pending.catalog, revision=mark.revision, cosines=mark.cosines,
                 embedded=max(mark.vectors - len(gone), 0),
@@ -250,15 +232,15 @@ class Index:
         )
         try:
             cosines = self._cosines(pending, mark)
-            self._write_vectors(stores, live, gone, told)
+            self._embed(stores, live, gone, told)
         except Exception as error:
             # An embedding that changed its dimension, or a store gone bad under us.
-            self._suspect(error)
+            self._spoilt = self._spoilt or self._nearness.ruin(error)
             raise
         self._finish(slot, stores, pending, cosines)
 
     def _finish(
-        self, slot: Slot, stores: _Stores, pending: Pending, cosines: Sequence[float] | None
+        self, slot: Slot, stores: Stores, pending: Pending, cosines: Sequence[float] | None
     ) -> None:
         self._commit(slot, stores, pending.catalog, revision=pending.revision, cosines=cosines)
         self._use(stores, cosines)
@@ -268,7 +250,7 @@ class Index:
         self._measured = None
 
     def _commit(
-        self, slot: Slot, stores: _Stores, identity: str, *, revision: int,
+        self, slot: Slot, stores: Stores, identity: str, *, revision: int,
         cosines: Sequence[float] | None, embedded: int | None = None,
     ) -> None:  # fmt: skip
         slot.commit(
@@ -277,6 +259,12 @@ class Index:
                 revision=revision, size=stores.words.size, cosines=cosines, embedded=embedded,
             )
         )  # fmt: skip
+
+    def _embed(
+        self, stores: Stores, live: Sequence[Entry], gone: Sequence[int], told: Told
+    ) -> None:
+        size = BATCH if self._only_wording else HOSTED_BATCH
+        stores.put_vectors(live, gone, size=size, done=self._embedded, told=told)
 
     def _cosines(self, pending: Pending, mark: Mark | None) -> Sequence[float] | None:
         """A hosted embedding's scale; measured with the first entries that are enough."""
@@ -287,44 +275,9 @@ class Index:
             self._measured = typical(self.embeddings, live)
         return self._measured
 
-    def _use(self, stores: _Stores, cosines: Sequence[float] | None) -> None:
+    def _use(self, stores: Stores, cosines: Sequence[float] | None) -> None:
         self._stores, self._spoilt = stores, ""
         self._scale = ranking.LOCAL.measured(*cosines) if cosines else ranking.LOCAL
-
-    def _write_words(
-        self, stores: _Stores, live: Sequence[Entry], gone: Sequence[int], *, replay: bool,
-        told: _Told,
-    ) -> None:  # fmt: skip
-        with stores.words.writing() as writer:
-            for removed in _batches(gone):
-                writer.remove(removed)
-                told(len(removed))
-            for batch in _batches(live):
-                if replay:
-                    writer.remove([entry.id for entry in batch])
-                for entry in batch:
-                    writer.put(
-                        entry_id=entry.id, kind=entry.kind, source=entry.source, title=entry.title,
-                        heading=entry.heading, question=entry.question, text=entry.text,
-                        tags=entry.tags, marks=entry.scope.marks,
-                        changed=_micros(entry.changed_at) or 0,
-                        validity=(_micros(entry.valid_from), _micros(entry.valid_to)),
-                    )  # fmt: skip
-                told(len(batch))
-
-    def _write_vectors(
-        self, stores: _Stores, live: Sequence[Entry], gone: Sequence[int], told: _Told
-    ) -> None:
-        """Only what has no vector yet is embedded."""
-        for removed in _batches(gone):
-            stores.vectors.remove(removed)
-            told(len(removed))
-        for batch in _batches(live, BATCH if self._only_wording else _HOSTED_BATCH):
-            wanted = [e for e in batch if (e.id, e.revision) not in self._embedded]
-            if wanted:
-                stores.vectors.put(wanted)
-                self._embedded.update((entry.id, entry.revision) for entry in wanted)
-            told(len(batch))
 
     def _opened(self) -> Slot:
         """Our slot, with its stores open if they can be."""
@@ -349,13 +302,13 @@ class Index:
             self._slot.opening.unlink(missing_ok=True)
         return self._slot
 
-    def _open(self, folder: Path, identity: str) -> _Stores:
+    def _open(self, folder: Path, identity: str) -> Stores:
         words = Lexicon(folder / "words", self._language)
         vectors = Vectors(
             folder / "vectors", self.embeddings, self._chroma_url,
             name=f"shequn-{identity[:8]}-{folder.name}",
         )  # fmt: skip
-        return _Stores(folder, words, vectors)
+        return Stores(folder, words, vectors)
 
     def _reason_to_rebuild(self, slot: Slot, identity: str, newest: int) -> str:
         if self._spoilt:
@@ -414,77 +367,12 @@ class Index:
         )  # fmt: skip
         return retrieval.find(query, scope, now, background)
 
-    def _near(
-        self, stores: _Stores, text: str, scope: SearchScope
-    ) -> Iterator[Mapping[int, float]]:
-        """Ever wider circles of entry ids with their cosines; embeds once. When vectors fail,
-        words still answer."""
+    def _near(self, stores: Stores, text: str, scope: SearchScope) -> Iterator[Mapping[int, float]]:
         if not self.revision:
             return  # words alone so far
         try:
-            vector = self.embeddings.embed_query(text)
-        except Exception as error:  # noqa: BLE001  said once
-            self._by_words_alone("embedding", error)
-            return
-        self._failing.discard("embedding")
-        for limit in _CIRCLES:
-            try:
-                near = stores.vectors.nearest(vector, scope, limit)
-            except Exception as error:  # noqa: BLE001  said once
-                # A search under way while a new generation took the place of its own is no fault.
-                if stores is self._stores:
-                    self._by_words_alone("vector store", error)
-                    self._suspect(error)
-                return
-            self._failing.discard("vector store")
-            self._refusals = 0
-            yield near
-            if len(near) < limit:
-                return
-
-    def _by_words_alone(self, what: str, error: Exception) -> None:
-        """Say that something failed, once until it is back."""
-        if what in self._failing:
-            return
-        self._failing.add(what)
-        foreseen = isinstance(error, Refused | ConnectionError | TimeoutError)
-        log.warning(
-            "the %s failed (%s); searching by words alone until it is back", what,
-            (foreseen and str(error)) or type(error).__name__, exc_info=not foreseen,
-        )  # fmt: skip
-
-    def _suspect(self, error: Exception) -> None:
-        """Order a rebuild if the error says that the vectors in use are of no use. A server keeps
-        its own house and comes back from a blip: it must refuse several times in a row."""
-        if not from_chroma(error):
-            return
-        if self._chroma_url is not None:
-            self._refusals += unfit(error)
-            if self._refusals < _REFUSALS:
-                return
-        self._refusals = 0
-        self._spoilt = f"the vector store refused ({type(error).__name__})"
-
-
-_Told = Callable[[int], None]
-
-
-def _told(progress: Progress | None, steps: int) -> _Told:
-    """Counts steps for `progress`, which is told of entries; each takes two steps."""
-    done = 0
-
-    def told(more: int) -> None:
-        nonlocal done
-        done += more
-        if progress:
-            progress(done // 2, steps // 2)
-
-    return told
-
-
-def _batches(items: Sequence[Any], size: int = BATCH) -> Iterable[Sequence[Any]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _micros(moment: datetime | None) -> int | None:
-    return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
+            yield from self._nearness.circles(stores.vectors, text, scope)
+        except Unusable as error:
+            # A search under way while a new generation took the place of its own is no fault.
+            if stores is self._stores:
+                self._spoilt = self._spoilt or self._nearness.missed(error.cause)

@@ -21,6 +21,7 @@ from knowledge.answering import DEFAULT_THRESHOLD
 from knowledge.audience import Scope, SearchScope, for_group, for_tags
 from knowledge.index import Index, Refreshed
 from knowledge.language import Language
+from knowledge.nearness import Nearness
 
 Learn = Callable[..., int]
 OpenIndex = Callable[..., Index]
@@ -546,8 +547,7 @@ def test_only_a_vector_store_that_is_of_no_use_is_built_again(
     vectors = hosted._stores.vectors
     refusing = Refusing(vectors._collections[0], error)
     vectors._collections[0] = refusing
-    if server:
-        hosted._chroma_url = "http://127.0.0.1:1"
+    hosted._nearness = Nearness(hosted.embeddings, server=server)
     refusing.times = times
     for _ in range(9):
         assert best(hosted, "新疆包邮吗？") == "新疆包邮吗？"
