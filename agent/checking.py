@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agent import bootstrap, config, schema
@@ -12,6 +13,10 @@ from agent.database import Database, redacted
 from agent.errors import ConfigurationError, Finding, ShequnError
 from agent.timekeeping import SystemClock
 
+if TYPE_CHECKING:
+    from knowledge.documents import Loaded
+
+_MOST_ENTRIES = 10_000_000
 _SECONDS = 5.0  # for one connection
 
 
@@ -93,6 +98,7 @@ def _content(settings: Settings) -> list[Finding]:
         chunks = sum(len(document.chunks) for document in loaded.documents)
         found = [
             *knowledge.findings(),
+            *_audiences(settings, database, loaded),
             _ok("knowledge.documents", f"{len(loaded.documents)} files, {chunks} entries"),
             *promotions.findings(),
             _ok("offers.folder", f"{len(promotions.load().offers)} offers"),
@@ -102,11 +108,86 @@ def _content(settings: Settings) -> list[Finding]:
     return found
 
 
-def _models(settings: Settings) -> list[Finding]:
-    """Whether the endpoints answer that are asked for answers, hearing, sight and embeddings."""
-    found = []
-    if not settings.models:
-        found.append(_ok("model", "no model: answers are quoted from the sources"))
+def _audiences(settings: Settings, database: Database, loaded: Loaded) -> list[Finding]:
+    """Live entries that are meant for a group or tag which no configured group has."""
+    from knowledge import catalog
+    from knowledge.audience import ScopeKind
+
+    with database.reading() as connection:
+        known = catalog.selected(connection, catalog.Selection(), limit=_MOST_ENTRIES)
+    # What a file says now counts, not what was taken over from it before.
+    now = {each.path for each in loaded.documents}
+    told = [(entry.source, entry.scope) for entry in known if entry.source not in now]
+    told += [(each.path, chunk.scope) for each in loaded.documents for chunk in each.chunks]
+    names = {group.name for group in settings.groups}
+    strange: dict[str, set[str]] = {}
+    for source, scope in told:
+        having = names if scope.kind is ScopeKind.GROUP else settings.tags
+        for name, mark in zip(scope.names, scope.marks, strict=False):
+            if name not in having:
+                strange.setdefault(mark, set()).add(source)
+    return [
+        Finding(
+            path=", ".join(sorted(sources)[:3]) + (" …" if len(sources) > 3 else ""),
+            message=f"entries are meant for {mark}, which no configured group has",
+            remedy=f"correct it there or under groups: the tags are "
+            f"{', '.join(sorted(settings.tags)) or 'none'}, the groups "
+            f"{', '.join(sorted(names)) or 'none'}",
+            severity="warning",
+        )
+        for mark, sources in sorted(strange.items())
+    ]
+
+
+def _embeddings(settings: Settings) -> list[Finding]:
+    """An embedding that cannot be had as it is configured."""
+    from importlib.util import find_spec
+
+    wanted, path = settings.knowledge.embeddings, "knowledge.embeddings"
+    if wanted.provider == "local":
+        return []
+    if not wanted.model:
+        return [Finding(path=f"{path}.model", message="is empty", remedy="name the model")]
+    if wanted.provider == "sentence-transformers" and find_spec("sentence_transformers") is None:
+        return [
+            Finding(
+                path=f"{path}.provider",
+                message="sentence-transformers is not installed: nothing can be found or answered",
+                remedy='.venv/bin/pip install -e ".[local-model]", or `provider: local`',
+            )
+        ]
+    if wanted.provider == "openai" and settings.hosted_embedding is None:
+        return [
+            Finding(
+                path=f"{path}.provider",
+                message="openai has neither a key nor an address: nothing can be found or answered",
+                remedy=f"set {wanted.key_variable} in the environment, or {path}.base_url for a "
+                "server of your own, or `provider: local`",
+            )
+        ]
+    return []
+
+
+def _budget(settings: Settings) -> list[Finding]:
+    """Models whose money nobody counts although there is a limit to it."""
+    budget = settings.egress.budget
+    if budget.money_per_day is None:
+        return []
+    unpriced = sorted({access.name for _, access in _asked(settings)} - set(budget.prices))
+    if not unpriced:
+        return []
+    return [
+        Finding(
+            path="egress.budget.prices",
+            message=f"no price for {', '.join(unpriced)}: what that costs does not count towards "
+            f"money_per_day ({budget.money_per_day} {budget.currency})",
+            remedy="add `name: {input: …, output: …}`, the money for a million tokens",
+        )
+    ]
+
+
+def _asked(settings: Settings) -> list[tuple[str, Access]]:
+    """The endpoints that are asked for answers, hearing, sight and embeddings, by their paths."""
     named = [("model", access) for access in settings.models[:1]]
     named += [(f"model.fallbacks.{n}", access) for n, access in enumerate(settings.models[1:])]
     others = {
@@ -114,8 +195,36 @@ def _models(settings: Settings) -> list[Finding]:
         "media.sight": settings.sight,
         "knowledge.embeddings": settings.hosted_embedding,
     }
-    named += [(path, access) for path, access in others.items() if access]
-    return found + [_endpoint(path, access) for path, access in named]
+    return named + [(path, access) for path, access in others.items() if access]
+
+
+def _models(settings: Settings) -> list[Finding]:
+    """Whether the endpoints may be asked, and answer."""
+    from agent.compliance.egress import Endpoints
+
+    found = [*_embeddings(settings), *_budget(settings)]
+    if not settings.models:
+        found.append(_ok("model", "no model: answers are quoted from the sources"))
+    egress = Endpoints(allow=settings.egress.allow, deny=settings.egress.deny)
+    for path, access in _asked(settings):
+        if objection := egress.objection(_address(access)):
+            found.append(
+                Finding(
+                    path=path,
+                    message=f"{objection}: it will never be asked",
+                    remedy="correct egress.allow and egress.deny, or name another endpoint",
+                )
+            )
+        else:
+            found.append(_endpoint(path, access))
+    return found
+
+
+def _address(access: Access) -> str:
+    """The endpoint as the record of what leaves names it."""
+    from knowledge.providers import endpoint_of
+
+    return endpoint_of(access.base_url)
 
 
 def _endpoint(path: str, access: Access) -> Finding:

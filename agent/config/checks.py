@@ -91,10 +91,41 @@ def cross_check(settings: Settings) -> list[Finding]:
         for name in ("identity", "welcome")
         if not _TELLS.search(getattr(settings.texts, name).replace("{bot}", ""))
     ]
+    faults += _key_variables(settings)
     web = [account for account in settings.channels if account.kind == "web"]
     if len(web) > 1:
         faults.append(fault("channels", "more than one `kind: web`", "keep one"))
     return faults
+
+
+# What `export NAME=…` takes. Most keys are no such name, or begin as those of known makers do.
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KEY = re.compile(r"sk[-_]|AIza|gsk_|hf_|xai-", re.IGNORECASE)
+
+
+def _key_variables(settings: Settings) -> list[Finding]:
+    """Keys where the name of their variable belongs. The value is not told: it may be one."""
+    named = {
+        "model": settings.model.key_variable,
+        "media.hearing": settings.media.hearing.key_variable,
+        "media.sight": settings.media.sight.key_variable,
+        "knowledge.embeddings": settings.knowledge.embeddings.key_variable,
+    } | {
+        f"model.fallbacks.{n}": each.key_variable for n, each in enumerate(settings.model.fallbacks)
+    }
+    return [
+        fault(
+            f"{path}.key_variable",
+            "looks like a key, or is no name of an environment variable",
+            "write the variable's name here, such as OPENAI_API_KEY, and set the key in the "
+            "environment",
+        )
+        for path, name in named.items()
+        if not _VARIABLE.fullmatch(name) or _KEY.match(name) or len(name) > _LONGEST_VARIABLE
+    ]
+
+
+_LONGEST_VARIABLE = 100
 
 
 def fault(path: str, message: str, remedy: str) -> Finding:
