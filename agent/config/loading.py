@@ -99,6 +99,28 @@ _REMEDIES = {
 }
 
 
+_MESSAGES = {
+    "tuple_type": "must be a list: [a, b]",
+    "list_type": "must be a list: [a, b]",
+    "set_type": "must be a list: [a, b]",
+    "frozen_set_type": "must be a list: [a, b]",
+    "dict_type": "must be a section of `name: value` lines",
+    "model_type": "must be a section of `name: value` lines",
+    "model_attributes_type": "must be a section of `name: value` lines",
+    "string_type": "must be text; put it in quotes",
+    "int_type": "must be a whole number, such as 5",
+    "int_parsing": "must be a whole number, such as 5",
+    "int_from_float": "must be a whole number, such as 5",
+    "float_type": "must be a number, such as 0.5",
+    "float_parsing": "must be a number, such as 0.5",
+    "decimal_type": "must be a number, such as 0.5",
+    "decimal_parsing": "must be a number, such as 0.5",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "missing": "is missing",
+}
+
+
 def _findings(error: ValidationError) -> list[Finding]:
     found = []
     for wrong in error.errors(include_url=False, include_input=False):
@@ -109,7 +131,7 @@ def _findings(error: ValidationError) -> list[Finding]:
         remedy = _REMEDIES.get(wrong["type"], "correct it; `shequn init DIR` shows each setting")
         if wrong["type"] == "extra_forbidden" and place[-1] in {"token", "api_key", "password"}:
             remedy = "secrets come from the environment: set SHEQUN_WECHATY_TOKEN, OPENAI_API_KEY"
-        message = wrong["msg"].removeprefix("Value error, ")
+        message = _MESSAGES.get(wrong["type"], wrong["msg"].removeprefix("Value error, "))
         if wrong["type"] == "extra_forbidden":
             message = "is not a setting"
         found.append(Finding(path=".".join(place), message=message, remedy=remedy))

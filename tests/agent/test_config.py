@@ -256,3 +256,26 @@ def test_a_clock_time_may_stand_without_quotes(tmp_path: Path) -> None:
 def test_a_url_of_no_usable_database_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"storage\.database_url"):
         Database(url)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "told"),
+    [
+        ("egress: {allow: api.example.com}", "egress.allow", "must be a list: [a, b]"),
+        ("groups: [{name: 一, tags: vip}]", "groups.0.tags", "must be a list: [a, b]"),
+        ("web: {port: abc}", "web.port", "must be a whole number, such as 5"),
+        ("web: {port: 80.5}", "web.port", "must be a whole number, such as 5"),
+        ("model: {timeout_seconds: fast}", "model.timeout_seconds", "must be a number, such"),
+        ("egress: {mask: perhaps}", "egress.mask", "must be true or false"),
+        ("web: here", "web", "must be a section of `name: value` lines"),
+        ("groups: [{tags: []}]", "groups.0.name", "is missing"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_told_in_words_of_the_file(
+    tmp_path: Path, text: str, path: str, told: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        loaded(tmp_path, text)
+    (finding,) = refused.value.findings
+    assert finding.path == path
+    assert finding.message.startswith(told)
