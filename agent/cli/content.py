@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.config import Group, Settings
     from agent.database import Database
     from agent.gate import Decision, GoOn
+    from knowledge.answers import Answer
     from knowledge.catalog import SyncReport
     from knowledge.documents import Loaded
 
@@ -63,6 +64,7 @@ def _decision(
             "why": "",
             "confidence": None,
             "answer": reply and reply.replace("{bot}", settings.channels[0].bot_name),
+            "left": [],
             "written_by_model": False,
             "cited": [],
             "passages": [],
@@ -116,18 +118,30 @@ def _answered(
         outcome = asyncio.run(knowledge.answer(asked))
     finally:
         knowledge.close()
-    answered = isinstance(outcome, Answer)
+    answer = outcome if isinstance(outcome, Answer) else None
+    left = list(answer.left) if answer else []
     return {
-        "decision": "answered" if answered else "escalated",
-        "reason": "from_knowledge" if isinstance(outcome, Answer) else outcome.reason.value,
+        # An answer to a part is sent, and the rest is a ticket.
+        "decision": "answered" if answer and not left else "escalated",
+        "reason": ("partly_answered" if left else "from_knowledge")
+        if isinstance(outcome, Answer)
+        else outcome.reason.value,
         "why": "" if isinstance(outcome, Answer) else outcome.detail,
         "confidence": outcome.confidence,
-        "answer": outcome.text if isinstance(outcome, Answer) else None,
+        "answer": _as_read(answer) if answer else None,
+        "left": left,
         "written_by_model": isinstance(outcome, Answer) and outcome.written_by_model,
         "cited": [p.entry_id for p in outcome.citations] if isinstance(outcome, Answer) else [],
         "passages": [asdict(passage) for passage in outcome.passages],
         "model": asdict(outcome.model) if outcome.model else None,
     }
+
+
+def _as_read(answer: Answer) -> str:
+    """What a member reads: with the mark that text written by a model carries."""
+    from agent.compliance.labels import labelled
+
+    return labelled(answer.text) if answer.written_by_model else answer.text
 
 
 def _print_decision(shown: dict[str, Any]) -> None:
@@ -142,6 +156,8 @@ def _print_decision(shown: dict[str, Any]) -> None:
     otherwise = "nothing is said" if shown["decision"] == "silent" else "a ticket for the operators"
     body = shown["answer"] or shown["why"] or otherwise
     console.print(Panel(Text(body), title=head, title_align="left"))
+    for question in shown["left"]:
+        console.print(Text(f"a ticket for the operators: {question}", style="yellow"))
     if not shown["passages"]:
         return
     table = Table("score", "words", "nearness", "source", "entry", box=None)

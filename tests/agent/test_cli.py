@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import structlog
+from model_endpoint import ModelEndpoint, drafts
 from sqlalchemy import text
 from typer.testing import CliRunner
 
@@ -136,6 +137,29 @@ def test_ask_shows_the_decision_its_reason_and_the_passages(owner: Owner) -> Non
     assert "answered" in owner.types("ask", "防晒多久补涂一次？").out
     with pytest.raises(ShequnError, match="there are: 会员群"):
         owner.types("ask", "x", "--group", "没有这个群")
+
+
+def test_ask_shows_the_part_that_becomes_a_ticket(owner: Owner) -> None:
+    asked = "防晒多久补涂一次？有没有儿童洗发水？"
+    shown = owner.types("ask", asked, "--json").json
+    assert (shown["decision"], shown["reason"]) == ("escalated", "partly_answered")
+    assert (shown["answer"], shown["left"]) == ("每 2 小时一次。", ["有没有儿童洗发水?"])
+    out = owner.types("ask", asked).out
+    assert "每 2 小时一次。" in out
+    assert "a ticket for the operators: 有没有儿童洗发水?" in out
+
+
+def test_ask_shows_the_mark_that_text_of_a_model_carries(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHEQUN_KNOWLEDGE__CURATED_FROM", "1")
+    draft = drafts(answerable=True, answer="防晒每 2 小时补涂一次。", citations=[1])
+    with ModelEndpoint(draft) as endpoint:
+        monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "test")
+        shown = owner.types("ask", "防晒多久补涂一次？", "--json").json
+    assert shown["written_by_model"]
+    assert shown["answer"] == "防晒每 2 小时补涂一次。\n（AI生成）"
 
 
 def test_ask_decides_like_the_chat_also_what_needs_no_knowledge(owner: Owner) -> None:
