@@ -289,3 +289,28 @@ def test_a_running_process_follows_what_is_typed(owner: Owner) -> None:
     finally:
         running.close()
         database.close()
+
+
+def test_what_a_table_refuses_is_refused_by_hand_too(owner: Owner) -> None:
+    with pytest.raises(ShequnError, match="the question has 1001 characters; keep it under 1000"):
+        owner.types("knowledge", "add", "-q", "问" * 1001, "-a", "答。")
+    with pytest.raises(ShequnError, match="the answer has 10001 characters"):
+        owner.types("knowledge", "add", "-q", "几点开门？", "-a", "答" * 10_001)
+    with pytest.raises(ShequnError, match="--language 'fr': write one of zh, ja, en"):
+        owner.types("knowledge", "add", "-q", "几点开门？", "-a", "九点。", "--language", "fr")
+    entry = owner.adds("几点开门？", "九点。", "--language", "zh")
+    with pytest.raises(ShequnError, match="the answer has 10001 characters"):
+        owner.types("knowledge", "edit", str(entry), "-a", "答" * 10_001)
+    with pytest.raises(ShequnError, match="--language 'de'"):
+        owner.types("knowledge", "edit", str(entry), "--language", "de")
+    assert owner.types("knowledge", "show", str(entry), "--json").json["text"] == "九点。"
+
+
+def test_an_entry_that_is_over_at_once_is_told_to_be(owner: Owner) -> None:
+    made = owner.types("knowledge", "add", "-q", "有券吗？", "-a", "有。", "--until", "2020-06-18")
+    assert "it ended on 2020-06-18 23:59 already: nobody is told it" in made.notes
+    entry = owner.adds("几点开门？", "九点。")
+    edited = owner.types("knowledge", "edit", str(entry), "--until", "2020-06-18")
+    assert "it ended on 2020-06-18 23:59 already" in edited.notes
+    later = owner.types("knowledge", "add", "-q", "在哪？", "-a", "楼下。", "--until", "2999-01-01")
+    assert "already" not in later.notes

@@ -32,6 +32,7 @@ QuestionText = Annotated[str | None, typer.Option("--question", "-q", help="What
 AnswerText = Annotated[
     str | None, typer.Option("--answer", "-a", help="What they are told; - reads standard input.")
 ]
+_LANGUAGES = ("zh", "ja", "en")
 BY_HAND = "by-hand"  # the source of entries that nobody named one for
 
 
@@ -77,6 +78,7 @@ def add(
         if catalog.from_file(connection, source):
             raise UsageError(f"{source} is a file of the documents folder: write it there")
         audience = given.audience(scope or "")
+        _check(question=question, answer=answer, language=language)
         entry_id = catalog.add_entry(
             connection,
             question=question,
@@ -95,6 +97,7 @@ def add(
         earlier = replaced[-1] if entry.version > 1 and replaced else None
         _note(connection, "drafted" if draft else "added", entry_id, now, replaces=earlier)
     _warn(audience, settings)
+    _warn_if_over(entry, settings, now)
     _done(
         settings, entry, now, as_json, "a draft, not retrieved yet" if draft else "live",
         hints=[f"it replaces entry {earlier}"] * (earlier is not None)
@@ -152,12 +155,14 @@ def edit(
         now = bootstrap.open_clock(settings).now()
         before = catalog.get(connection, entry_id)
         audience = None if scope is None else given.audience(scope)
+        told = None if answer is None else _read(answer)
+        _check(question=question, answer=told, language=language)
         fresh = catalog.edit(
             connection,
             entry_id,
             now=now,
             question=question,
-            answer=None if answer is None else _read(answer),
+            answer=told,
             valid_from=given.moment(valid_from, settings),
             valid_to=given.moment(valid_to, settings, end=True),
             scope=audience,
@@ -172,6 +177,7 @@ def edit(
         _note(connection, "edited", fresh, now, replaces=entry_id, changed=changed)
     if audience is not None:
         _warn(audience, settings)
+    _warn_if_over(entry, settings, now)
     _done(
         settings, entry, now, as_json, f"replaces entry {entry_id}: {', '.join(changed)} changed",
         hints=[_file_wins(entry)] * file,
@@ -233,6 +239,32 @@ def _warn(scope: Scope, settings: Settings) -> None:
 
     for warning in view.unknown_names(scope, settings):
         given.note(f"! {warning}", style="yellow")
+
+
+def _check(*, question: str | None, answer: str | None, language: str | None) -> None:
+    """What is refused in a table is refused here, too. Raises `UsageError`."""
+    from agent.errors import UsageError
+    from knowledge.formats.tables import LONGEST_ANSWER, LONGEST_QUESTION
+
+    for name, text, longest in (
+        ("question", question, LONGEST_QUESTION),
+        ("answer", answer, LONGEST_ANSWER),
+    ):
+        if text is not None and len(text.strip()) > longest:
+            raise UsageError(
+                f"the {name} has {len(text.strip())} characters; keep it under {longest}, or put "
+                "long texts into a Markdown file of the documents folder"
+            )
+    if language is not None and language not in _LANGUAGES:
+        raise UsageError(f"--language {language!r}: write one of {', '.join(_LANGUAGES)}")
+
+
+def _warn_if_over(entry: Entry, settings: Settings, now: datetime) -> None:
+    if entry.valid_to is not None and entry.valid_to <= now:
+        given.note(
+            f"! it ended on {opening.local(entry.valid_to, settings)} already: nobody is told it",
+            style="yellow",
+        )
 
 
 def _file_wins(entry: Entry) -> str:
