@@ -13,6 +13,8 @@ from agent.cli.opening import AsJson
 if TYPE_CHECKING:
     from agent.replaying.replay import Replayed
 
+_FAULTS_SHOWN = 10
+
 
 def add_to(app: typer.Typer) -> None:
     app.command()(replay)
@@ -122,8 +124,10 @@ def _print(replayed: Replayed, *, with_text: bool) -> None:
     if chat.duplicates:
         lines.append(f"{chat.duplicates:,} messages stood there twice")
     if chat.broken:
-        first = ", ".join(str(fault.line) for fault in chat.faults[:20])
-        lines.append(f"{chat.broken:,} lines cannot be read: {first}{'…' * (chat.broken > 20)}")
+        first = ", ".join(f"{fault.line} ({fault.why})" for fault in chat.faults[:_FAULTS_SHOWN])
+        more = f" … and {chat.broken - _FAULTS_SHOWN:,} more, in the report"
+        first += more if chat.broken > _FAULTS_SHOWN else ""
+        lines.append(f"{chat.broken:,} lines cannot be read: {first}")
     for line in (*lines, *replayed.notes):
         console.print(line, markup=False, highlight=False)
     private = " (what members wrote stands in them)" if with_text else ""

@@ -20,7 +20,7 @@ from agent.database import Database
 from agent.errors import UsageError
 from agent.pacing import PaceLimits
 from agent.replaying import chat as exported
-from agent.replaying import scratch
+from agent.replaying import report, scratch
 from agent.replaying.chat import Chat
 from agent.replaying.costs import Cost, Prices
 from agent.replaying.driving import Drive, Line
@@ -87,7 +87,13 @@ def replay(
     chat = exported.read(path, settings.zone)
     written = list(dict.fromkeys(message.group for message in chat.messages))
     places = scratch.places(settings, written, unnamed=wishes.group or path.stem, only=wishes.group)
-    out = wishes.out or path.with_name(f"{path.stem}.replay")
+    out = wishes.out or _beside(path)
+    other = report.replayed(out / "report.html")
+    if other not in ("", path.name):
+        raise UsageError(
+            f"{out} holds the replay of {other}, which would be lost: name another folder with "
+            "--out, or remove that one"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="shequn-replay-") as folder:
@@ -103,6 +109,12 @@ def replay(
             return asyncio.run(run.through(path, out, progress))
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror or error}") from error
+
+
+def _beside(path: Path) -> Path:
+    """A folder beside the chat; chat.jsonl and chat.csv have one each."""
+    name = path.stem if path.suffix.lower() == ".jsonl" else path.name
+    return path.with_name(f"{name}.replay")
 
 
 @dataclass(kw_only=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,16 @@ def write_report(
         body="".join(sections),
     )
     path.write_text(page, encoding="utf-8", newline="\n")
+
+
+def replayed(path: Path) -> str:
+    """The chat's file name on a page that `write_report` wrote; empty if there is none."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as page:
+            found = re.search("<title>Replay of (.*?)</title>", page.read(2_000))
+    except OSError:
+        return ""
+    return unescape(found[1]) if found else ""
 
 
 def _tiles(tally: Tally, summary: Json) -> str:

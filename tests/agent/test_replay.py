@@ -485,7 +485,7 @@ def test_the_command_writes_two_files_beside_the_chat_and_says_where(
     shown = CliRunner().invoke(app, arguments)
     assert shown.exit_code == 0, shown.output
     assert "Answered" in shown.stdout
-    assert "1 lines cannot be read: 2" in shown.stdout
+    assert "1 lines cannot be read: 2 (is not JSON (column 1))" in shown.stdout
     assert "小满" not in shown.stdout
     assert "户外" not in shown.stdout
     folder = community.folder / "chat.replay"
@@ -493,3 +493,21 @@ def test_the_command_writes_two_files_beside_the_chat_and_says_where(
     told = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert told["decisions"]["answered"] == 1
     assert told["files"]["turns"] == str(folder / "turns.jsonl")
+
+
+def test_the_replays_of_two_chats_do_not_overwrite_each_other(community: Community) -> None:
+    community.writes(says(0, "小满", "@小露 防晒多久补涂一次？"))
+    table = community.folder / "chat.csv"
+    table.write_text(
+        "time,group,sender,text\n2026-11-16 09:00,会员群,小满,@小露 你好\n", encoding="utf-8"
+    )
+    first = replay(community.settings, community.chat, Wishes())
+    second = replay(community.settings, table, Wishes())
+    assert first.turns_file.parent.name == "chat.replay"
+    assert second.turns_file.parent.name == "chat.csv.replay"
+    out = first.turns_file.parent
+    before = first.turns_file.read_bytes()
+    with pytest.raises(UsageError, match=r"holds the replay of chat\.jsonl, which would be lost"):
+        replay(community.settings, table, Wishes(out=out))
+    assert first.turns_file.read_bytes() == before
+    replay(community.settings, community.chat, Wishes(out=out))
