@@ -29,8 +29,12 @@ _LONGEST_CELL = 400
 @dataclass(frozen=True, kw_only=True)
 class Account:
     """A report with what it rests on, and what it proposes: shown with confidence, and as merely
-    counted. `notes` are what its reader must know; `threshold` is the one
-    that decided, None where a model did; `facts` are lines such as group, model, cost."""
+    counted.
+
+    `notes` are what its reader must know; `threshold` is the one that decided, None where a model
+    did; `facts` are lines such as group, model, cost. Where nothing was `checked` (no label names
+    an entry that is there), no threshold is proposed.
+    """
 
     title: str
     report: Report
@@ -40,6 +44,7 @@ class Account:
     made_at: datetime
     facts: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
+    checked: bool = True
 
 
 def rows(account: Account) -> Iterator[tuple[str, str, str]]:
@@ -82,6 +87,12 @@ def rows(account: Account) -> Iterator[tuple[str, str, str]]:
 
 def proposal_lines(account: Account) -> Iterator[str]:
     """The proposed thresholds in plain words: what is shown, and what was merely counted."""
+    if not account.checked:
+        yield (
+            "no threshold is proposed: no label names an entry that is in the knowledge base, so "
+            "nothing is known about right answers"
+        )
+        return
     proposal, counted = account.proposal, account.counted
     present = "" if account.threshold is None else f" (present threshold: {account.threshold:g})"
     if proposal.kept:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -36,6 +37,7 @@ _TELLING = 12
 _MOST_HOLDING = 3
 # Of one kind of fault so many are told line by line.
 _MOST_TOLD = 8
+_MOST_SOURCES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,23 +85,36 @@ def read_labelled(file: Path) -> list[Labelled]:
     first = text.partition("\n")[0]
     # Spreadsheets of some languages separate by semicolon; what is pasted from one, by tabs.
     separator = next((mark for mark in "\t;" if mark in first and "," not in first), ",")
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    return list(_labels(_rows(text, separator, file), file))
+
+
+def _rows(text: str, separator: str, file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Each row with the line that it begins in."""
+    # Strict: a quote that is never closed would make one label of all the rows below it.
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    line = 1
     try:
-        return list(_labels(rows, file))
+        for cells in rows:
+            yield line, cells
+            line = rows.line_num + 1
     except csv.Error as error:
-        raise ValueError(f"{file}:{rows.line_num}: {error}") from None
+        quote = re.search("unexpected end|field larger|expected after", str(error))
+        told = (
+            "a quote opened here is not closed at the end of its cell; close it, and write a "
+            'quote inside a quoted cell twice: ""'
+        )
+        raise ValueError(f"{file}:{line}: {told if quote else error}") from None
 
 
-def _labels(rows: Iterator[list[str]], file: Path) -> Iterator[Labelled]:
-    heads = [cell.strip().lower() for cell in next(rows, [])]
+def _labels(rows: Iterator[tuple[int, list[str]]], file: Path) -> Iterator[Labelled]:
+    heads = [cell.strip().lower() for cell in next(rows, (1, []))[1]]
     columns = [_COLUMNS.get(head, head) for head in heads]
     absent = [name for name in _NEEDED if name not in columns]
     if absent:
         told = f"; it has {', '.join(heads)}" if any(heads) else "; the file is empty"
         raise ValueError(f"{file}:1: no column {', '.join(absent)}{told}")
     any_label = False
-    for cells in rows:
-        line = getattr(rows, "line_num", 0)
+    for line, cells in rows:
         row = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
         if any(row.values()):
             any_label = True
@@ -181,12 +196,18 @@ def _misspelt(meant: Sequence[tuple[Labelled, list[Entry]]], shelf: Shelf) -> It
             sources.setdefault(label.source, []).append(label.line)
         elif label.source is not None and not entries:
             unknown.append(label)
-    known = ", ".join(sorted(shelf.by_source)[:20]) or "none"
-    for source, lines in sources.items():
+    known = ", ".join(sorted(shelf.by_source)[:_MOST_SOURCES]) or "none"
+    if len(shelf.by_source) > _MOST_SOURCES:
+        known += f" and {len(shelf.by_source) - _MOST_SOURCES} more"
+    wrong = list(sources.items())
+    for source, lines in wrong[:_MOST_SOURCES]:
         yield (
             f"line {_few(lines)}: no source {source!r} in the knowledge base, probably misspelt; "
             f"there are: {known}"
         )
+    if len(wrong) > _MOST_SOURCES:
+        more = [line for _, lines in wrong[_MOST_SOURCES:] for line in lines]
+        yield f"line {_few(more)}: {len(wrong) - _MOST_SOURCES} other sources that are not there"
     for label in unknown[:_MOST_TOLD]:
         yield (
             f"line {label.line}: {label.source} holds no entry {label.expected[:40]!r}, or too "

@@ -330,3 +330,31 @@ def test_what_was_learned_can_be_forgotten(owner: Owner, tmp_path: Path) -> None
         owner.types("evaluate")
     with pytest.raises(ShequnError, match="--reset stands alone"):
         owner.types("evaluate", labels(tmp_path), "--reset")
+
+
+def test_labels_of_which_none_can_be_checked_propose_nothing(owner: Owner, tmp_path: Path) -> None:
+    for number in range(12):
+        owner.writes(f"more-{number:02}.csv", f"question,answer\n{number} 号桌在哪？,靠窗。\n")
+    lines = [f"防晒多久补一次{end},防晒多久补涂一次？,fap.csv" for end in ("", "呀", "呢")]
+    file = labels(tmp_path, "\n".join(["question,expected,source", *lines, "天气,,none"]))
+    done = owner.types("evaluate", file, "--no-report")
+    assert "no threshold is proposed" in done.out
+    assert "threshold 0" not in done.out
+    assert "faq.csv, more-00.csv" in done.notes
+    assert "more-08.csv and 4 more" in done.notes
+    told = owner.types("evaluate", file, "--no-report", "--json").json
+    assert (told["proposal"], told["as_counted"]) == (None, None)
+    with pytest.raises(ShequnError, match=r"nothing was written.*no source 'fap\.csv'"):
+        owner.types("evaluate", file, "--apply", "--no-learn", "--force", "--no-report")
+    assert kept(owner) is None
+
+
+@pytest.mark.parametrize(
+    "rows", ['一,"甲,faq.csv\n二,乙,faq.csv\n', '一,"甲,faq.csv\n二,"乙",faq.csv\n']
+)
+def test_a_quote_in_labels_that_is_not_closed_is_told_where_it_opens(
+    owner: Owner, tmp_path: Path, rows: str
+) -> None:
+    file = labels(tmp_path, f"question,expected,source\n零,,none\n{rows}")
+    with pytest.raises(ShequnError, match=r"questions\.csv:3: a quote opened here is not closed"):
+        owner.types("evaluate", file)

@@ -97,8 +97,13 @@ def evaluate(
         else:
             learning = apply if learn is None else learn
             examined = examination.without_model(labelled, lessons, learning, most_wrong)
-        account = examination.account(examined, most_wrong, questions, notes)
+        account = examination.account(examined, labelled, most_wrong, questions, notes)
         chosen = account.counted if as_counted else account.proposal
+        if apply and not account.checked:
+            raise UsageError(
+                "nothing was written: no label names an entry that is in the knowledge base; "
+                f"{'; '.join(notes[:1]) or 'correct expected and source'}"
+            )
         objection = ""
         if apply and not force:
             objection = examination.objection(examined, account, as_counted=as_counted)

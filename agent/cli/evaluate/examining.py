@@ -148,7 +148,12 @@ class Examination:
         return Examined(report=report, threshold=None, present=report.answered)
 
     def account(
-        self, examined: Examined, most_wrong: float, file: Path, notes: Sequence[str]
+        self,
+        examined: Examined,
+        labelled: Sequence[Labelled],
+        most_wrong: float,
+        file: Path,
+        notes: Sequence[str],
     ) -> Account:
         from knowledge.evaluation_report import Account
 
@@ -191,6 +196,7 @@ class Examination:
             proposal=report.propose(most_wrong), counted=report.as_counted(most_wrong),
             threshold=examined.threshold, made_at=self.clock.now().astimezone(self.settings.zone),
             facts=facts, notes=said,
+            checked=not report.answerable or any(label.entries for label in labelled),
         )  # fmt: skip
 
     def objection(self, examined: Examined, account: Account, *, as_counted: bool) -> str:
