@@ -143,7 +143,8 @@ def _units(claim: Claim) -> set[str]:
 def unheard_of(text: str, cited: str) -> str:
     """Two characters or more in a row of which the sources hold nothing, '' if there are none."""
     known = _pairs(spelled(cited))
-    for run in re.findall(rf"[{_HAN}\u3041-\u30fa]+", _EMPTY.sub("|", wording(text))):
+    for word in re.finditer(rf"[{_HAN}\u3041-\u30fa]+", _EMPTY.sub("|", wording(text))):
+        run = word.group()
         alien = ""
         for place, character in enumerate(run):
             around = {run[max(place - 1, 0) : place + 1], run[place : place + 2]}
