@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import tzinfo
 from typing import BinaryIO
 
-from knowledge.formats import encodings, tables
+from knowledge.formats import columns, encodings, tables
 from knowledge.formats.blocks import Row
 from knowledge.formats.pieces import MEGABYTE, Chunk, Skipped, Unreadable
 
@@ -44,7 +44,7 @@ def _chunks(text: io.TextIOWrapper, zone: tzinfo | None) -> Iterator[Chunk | Ski
                 raise Unreadable("this is no text", "save it as CSV in UTF-8", starts_at)
             if first and any(cell.strip() for cell in cells):
                 cells[0] = cells[0].removeprefix("\ufeff")
-                tables.refuse_half_named(cells, starts_at)
+                columns.refuse_half_named(cells, starts_at)
                 first = False
             yield from reader.feed(Row(starts_at, tuple(cells)))
             starts_at = rows.line_num + 1
