@@ -12,10 +12,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import exp, log, log1p
 from typing import TYPE_CHECKING
 
-from knowledge.language import Terms, pairs, sought
+from knowledge import aspects
+from knowledge.language import Terms, pairs, plain, sought
 
 if TYPE_CHECKING:
     from knowledge.lexical import Lexicon, Record
@@ -32,6 +34,9 @@ _BY_KIND = dict.fromkeys(("≈地点", "≈多久", "≈次数"), 0.5)
 _STRETCH, _REPEATS = 90, 12
 # What words of any talk count beside words that name a topic.
 _LIGHT = 0.3
+# Where all topics count alike: a lone character known to the entry beside whole pairs, and a topic
+# of one character beside longer ones.
+_ALONE, _SHORT = 0.5, 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,12 @@ class Evidence:
     was asked and `lexical` how much was found (BM25), both in units of an unheard-of term, so that
     small and large knowledge bases compare. `dense` is the cosine, None where vectors were not
     consulted.
+
+    What is rare outweighs what is common in those shares; `even` and `even_reverse` are `told` and
+    `reverse` with every part of the question counted alike. Of the aspects asked for (`aspects`),
+    `aside` is the share that the entry's own question does not ask for, `untold` the share that its
+    text does not tell either; of those that the entry is about, `offered` is the share that was not
+    asked for. All five are of FAQ entries only.
     """
 
     asked: float
@@ -55,32 +66,33 @@ class Evidence:
     unknown: float
     substance: float
     lexical: float
+    even: float = 1.0
+    even_reverse: float = 1.0
+    aside: float = 0.0
+    untold: float = 0.0
+    offered: float = 0.0
     dense: float | None = None
 
     def at(self, dense: float) -> Evidence:
         """The same with a cosine."""
-        return Evidence(
-            self.asked, self.told, self.close, self.reverse, self.unknown, self.substance,
-            self.lexical, dense,
-        )  # fmt: skip
+        return replace(self, dense=dense)
 
     def seen_close(self, close: float) -> Evidence:
         """The same after a closer look."""
-        return Evidence(
-            self.asked, self.told, close, self.reverse, self.unknown, self.substance,
-            self.lexical, self.dense,
-        )  # fmt: skip
+        return replace(self, close=close)
 
 
 class Weighed:
     """A question's terms with their weights in this knowledge base."""
 
-    __slots__ = ("_needles", "_runs", "latin", "total", "unknown")
+    __slots__ = ("_needles", "_runs", "_stretches", "_topics", "latin", "total", "unknown")
 
     def __init__(self, parts: Sequence[tuple[Terms, float]], words: Lexicon) -> None:
         weight, frequency = words.weight, words.frequency
         heaviest = weight(UNHEARD_OF)
         self._needles: list[tuple[str, float]] = []
+        self._topics: list[tuple[str, float]] = []
+        self._stretches: list[tuple[str, float]] = []
         self._runs: list[tuple[str, list[str], list[float], list[float]]] = []
         self.total = self.unknown = 0.0
         self.latin = [word for terms, _ in parts for word in terms.words]
@@ -91,7 +103,12 @@ class Weighed:
                 self.total += worth
                 if not frequency(term):
                     self.unknown += worth
+                if term not in aspects.ASKED_BY_CONCEPT:
+                    self._topics.append((sought(term), counts))
             runs = [(run, counts) for run in terms.runs]
+            for run in terms.runs:
+                stretches = aspects.without_asking(run).split("|")
+                self._stretches += [(stretch, counts) for stretch in stretches if stretch]
             for run, counts in runs + [(run, counts * _LIGHT) for run in terms.light]:
                 joined = pairs(run)
                 known = [weight(pair) if frequency(pair) else 0.0 for pair in joined]
@@ -126,6 +143,27 @@ class Weighed:
                     found += worth if last == 0 else worth * lone[place]
                 before = here
         return found / self.total
+
+    def evenly_held_by(self, text: str) -> float:
+        """The share of the topics that a searchable text holds, the rare and the common ones alike;
+        1 for a question of none."""
+        held = total = 0.0
+        for needle, counts in self._topics:
+            total += counts
+            held += counts * (needle in text)
+        for run, counts in self._stretches:
+            if len(run) == 1:
+                counts *= _SHORT
+            joined = [pair in text for pair in pairs(run)]
+            share = 0.0
+            for place, character in enumerate(run):
+                if any(joined[max(0, place - 1) : place + 1]):
+                    share += 1.0
+                elif character in text:
+                    share += _ALONE if joined else 1.0
+            total += counts
+            held += counts * share / len(run)
+        return held / total if total else 1.0
 
     def covered_closely(self, text: str) -> float:
         """The largest share that one stretch of a searchable text covers: an answer stands in one
@@ -172,9 +210,10 @@ class Weighed:
 class Calibration:
     """Evidence -> estimate, one logistic for FAQ entries and one for passages.
 
-    An FAQ entry answers when it asks the same thing, a passage when enough of what was asked is
-    found in it. What a cosine of 0.5 means differs from model to model: `dense` weighs it in units
-    of `dense_span` above or below `dense_middle`, which `measured` takes from the corpus itself.
+    An FAQ entry answers when it asks the same thing, in the rare words and in the common ones, of
+    the topic and of what is asked about it; a passage when enough of what was asked is found in it.
+    What a cosine of 0.5 means differs from model to model: `dense` weighs it in units of
+    `dense_span` above or below `dense_middle`, which `measured` takes from the corpus itself.
     """
 
     faq_bias: float
@@ -182,6 +221,9 @@ class Calibration:
     faq_told: float
     faq_reverse: float
     faq_substance: float
+    faq_aside: float
+    faq_untold: float
+    faq_offered: float
     passage_bias: float
     passage_told: float
     passage_close: float
@@ -207,10 +249,13 @@ class Calibration:
             substance = log(min(max(found.substance, 0.05), _SUBSTANTIAL))
             total = (
                 self.faq_bias
-                + self.faq_asked * found.asked
-                + self.faq_told * found.told
-                + self.faq_reverse * found.reverse
+                + self.faq_asked * min(found.asked, found.even)
+                + self.faq_told * min(found.told, found.even)
+                + self.faq_reverse * min(found.reverse, found.even_reverse)
                 + self.faq_substance * substance
+                + self.faq_aside * found.aside
+                + self.faq_untold * found.untold
+                + self.faq_offered * found.offered
             )
         else:
             amount = log1p(found.lexical)
@@ -237,11 +282,13 @@ _SOME, _PLENTY = 0.9, 1.35
 # Careful guesses until labels speak: meaning near is not yet an answer.
 _MEANING, _NEAR, _CLOSEST, _FARTHEST, _LEAST_SPAN = 3.0, 0.75, 0.6, 0.8, 0.02
 # Ridge logistic regressions: the FAQ part on questions to five communities (skincare, an inn,
-# earphones, a gym, a language school) of which half have no answer, the passage part on
+# earphones, a gym, a language school) of which half have no answer, and to topics of which one
+# thing is known and another is asked, the passage part on
 # encyclopedia questions and on group chatter about software. The local embedding sees the same
 # wording that coverage weighs: its cosine finds candidates, no more.
 LOCAL = Calibration(
-    faq_bias=-9.16, faq_asked=5.68, faq_told=3.7, faq_reverse=5.71, faq_substance=2.29,
+    faq_bias=-6.55, faq_asked=3.79, faq_told=3.62, faq_reverse=5.0, faq_substance=0.65,
+    faq_aside=-1.39, faq_untold=-4.49, faq_offered=-1.69,
     passage_bias=-8.03, passage_told=-7.97, passage_close=3.44, passage_reverse=2.7,
     passage_unknown=-0.74, passage_found=7.23, passage_found_whole=6.93,
 )  # fmt: skip
@@ -253,11 +300,21 @@ def evidence(
     haystack: str,
     words: Lexicon,
     lexical: float,
+    about: frozenset[str] = frozenset(),
 ) -> Evidence:
     """Weigh one record against a question, from afar; `haystack` is the question in searchable
-    form, `lexical` raw BM25."""
+    form, `lexical` raw BM25, `about` the aspects that the question asks for."""
     unit = words.weight(UNHEARD_OF)
-    reverse = Weighed([(record.terms, 1.0)], words).covered_by(haystack) if record.terms else 0.0
+    own = Weighed([(record.terms, 1.0)], words)
+    reverse = own.covered_by(haystack) if record.terms else 0.0
+    even = even_reverse = 1.0
+    aside = untold = offered = 0.0
+    # Passages are weighed without, and a look at their text costs.
+    if record.kind == "faq":
+        even, even_reverse = question.evenly_held_by(record.told), own.evenly_held_by(haystack)
+        its = _asked_by(record.question or record.heading)
+        aside, offered = aspects.share_left(about, its), aspects.share_left(its, about)
+        untold = aspects.share_left(about, its, plain(record.text)) if aside else 0.0
     return Evidence(
         asked=question.covered_by(record.asked),
         told=question.covered_by(record.told),
@@ -266,7 +323,17 @@ def evidence(
         unknown=question.unknown / question.total if question.total else 1.0,
         substance=question.total / unit,
         lexical=lexical / unit,
+        even=even,
+        even_reverse=even_reverse,
+        aside=aside,
+        untold=untold,
+        offered=offered,
     )
+
+
+@lru_cache(maxsize=4_096)
+def _asked_by(title: str) -> frozenset[str]:
+    return aspects.asked_about(plain(title))
 
 
 # By how much of its own question the best entry must be ahead of one that covers as much.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from knowledge import ranking
+from knowledge import aspects, ranking
 from knowledge.audience import SearchScope
 from knowledge.language import Language, Terms, clipped, emphasis, plain
 from knowledge.lexical import Hit, Lexicon, Record
@@ -91,6 +91,7 @@ class Retrieval:
         instant = (now - _EPOCH) // timedelta(microseconds=1)
         question = ranking.Weighed(parts, self.words)
         haystack = self.language.searchable(spelled)
+        about = aspects.asked_about(asked)
 
         judged: dict[int, ranking.Evidence] = {}
 
@@ -103,7 +104,7 @@ class Retrieval:
                 found = judged.get(record.entry_id)
                 if found is None:
                     found = judged[record.entry_id] = ranking.evidence(
-                        record, question, haystack, self.words, hit.score
+                        record, question, haystack, self.words, hit.score, about
                     )
                 unknown = None if record.entry_id in self.unembedded else least
                 dense = cosines.get(record.entry_id, unknown)

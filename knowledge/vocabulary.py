@@ -36,9 +36,13 @@ _PROTECTED = """
 """
 PROTECTED: frozenset[str] = frozenset(_PROTECTED.split())
 
-# Latin letters and digits that are laughter, tears or thanks.
+# Latin letters and digits that are laughter, tears or thanks, and English words of no topic.
 _NOISE = """
     555 5555 55555 233 2333 23333 666 6666 886 emm emmm emmmm hh hhh hhhh hhhhh haha hahaha lol
+    a an the this that these those is are was were be been am do does did can could will would shall
+    should may might must have has had i me my we us our you your he she it its they them their of
+    to in on at by for from with about as and or but if so than then there here how what when where
+    which who whom whose why much many long some any please tell know want need get
     xswl yyds ok okk okay thx thanks pls please hi hello hey qaq orz plz sos
 """
 NOISE: frozenset[str] = frozenset(_NOISE.split())

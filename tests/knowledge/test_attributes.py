@@ -1,0 +1,122 @@
+"""A topic that is known by one entry, and something else asked about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import yaml
+from tea_shop import NOW
+
+from knowledge import aspects, catalog, documents
+from knowledge.answering import DEFAULT_THRESHOLD
+from knowledge.audience import SearchScope
+from knowledge.documents import Chunk, Document, Loaded
+from knowledge.index import Index
+from knowledge.language import Language
+from knowledge.providers import LocalEmbeddings
+
+ROOT = Path(__file__).parents[2]
+KNOWN = {
+    "陶艺体验能做多久？": "一场 90 分钟。",
+    "丝巾修补多少钱？": "每条 60 元。",
+    "茶席布置怎么预约？": "打电话预约。",
+    "香囊定制在哪里取？": "在二楼前台取。",
+    "染め物教室の料金はいくらですか？": "お一人 4,200 円です。",
+    "How long does the tasting voucher last?": "18 months.",
+}
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    """The sample community's documents and one entry each about six new topics."""
+    folder = tmp_path_factory.mktemp("attributes")
+    engine = sa.create_engine(f"sqlite:///{folder / 'attributes.db'}")
+    catalog.metadata.create_all(engine)
+    settings = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
+    language = Language(settings["knowledge"]["synonyms"])
+    index = Index(folder / "index", LocalEmbeddings(language), language=language)
+    new = Document(
+        path="new.csv", kind="csv", title="new", content_hash="new",
+        chunks=tuple(
+            Chunk(kind="faq", key=question, question=question, text=answer, heading="")
+            for question, answer in KNOWN.items()
+        ),
+    )  # fmt: skip
+    sample = documents.load(ROOT / "knowledge" / "documents")
+    with engine.begin() as connection:
+        catalog.sync(connection, Loaded(documents=(*sample.documents, new)), NOW)
+        index.refresh(connection)
+    yield index
+    index.close()
+    engine.dispose()
+
+
+def confidence(index: Index, question: str) -> tuple[float, str]:
+    found = index.search(question, SearchScope(group="members"), NOW, 1)
+    return (found[0].score, found[0].text) if found else (0.0, "")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "陶艺体验多少钱",
+        "陶艺体验在哪家店",
+        "丝巾修补要等几天",
+        "丝巾修补在哪里做",
+        "茶席布置多少钱",
+        "茶席布置一次多久",
+        "香囊定制多少钱",
+        "香囊定制什么时候能拿",
+        "染め物教室はどこですか",
+        "染め物教室は何時からですか",
+        "how much is the tasting voucher",
+        "where can i buy a tasting voucher",
+    ],
+)
+def test_what_an_entry_does_not_tell_about_its_topic_is_not_answered_by_it(
+    index: Index, question: str
+) -> None:
+    score, text = confidence(index, question)
+    assert score < DEFAULT_THRESHOLD, text
+
+
+@pytest.mark.parametrize(
+    ("question", "entry"),
+    [
+        ("陶艺体验一场几分钟", "陶艺体验能做多久？"),
+        ("丝巾修补什么价", "丝巾修补多少钱？"),
+        ("茶席布置咋约", "茶席布置怎么预约？"),
+        ("香囊定制去哪儿取", "香囊定制在哪里取？"),
+        ("染め物教室の値段は", "染め物教室の料金はいくらですか？"),
+        ("how long is the tasting voucher valid", "How long does the tasting voucher last?"),
+    ],
+)
+def test_what_it_tells_is_answered_however_it_is_worded(
+    index: Index, question: str, entry: str
+) -> None:
+    score, text = confidence(index, question)
+    assert (text, score >= DEFAULT_THRESHOLD) == (KNOWN[entry], True), score
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("礼盒多少钱", {"price"}),
+        ("几点开门,在哪里", {"clock", "place"}),
+        ("咋整", set()),
+        ("谁知道这个能退吗", set()),
+        ("差在哪", set()),
+        ("いつ届きますか", {"when"}),
+        ("how much is it and where can i get it", {"price", "place"}),
+    ],
+)
+def test_aspects_are_told_by_their_question_words(question: str, asked: set[str]) -> None:
+    assert aspects.asked_about(question) == asked
+
+
+def test_an_amount_of_money_tells_a_price_and_a_number_of_hours_tells_none() -> None:
+    assert aspects.tells("price", "每瓶 45 元")
+    assert not aspects.tells("price", "大杯 45 小时")
