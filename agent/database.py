@@ -74,7 +74,12 @@ class Database:
         _check(url)
         self.url = url
         self._engine = _engine(url, begin="BEGIN IMMEDIATE")
-        self._reader = _engine(url, begin="BEGIN") if self.is_sqlite else self._engine
+        # SQLite's readers see one moment by themselves.
+        self._reader = (
+            _engine(url, begin="BEGIN")
+            if self.is_sqlite
+            else self._engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="database-read")
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None

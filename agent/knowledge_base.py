@@ -173,7 +173,9 @@ class KnowledgeBase:
             except Exception as error:  # noqa: BLE001  logged below, with its traceback
                 failed += 1
                 _complain("knowledge cannot be opened; questions become tickets meanwhile", error)
-                self._fault = f"the knowledge base cannot be opened: {type(error).__name__}"
+                # Words answer while vectors wait for their endpoint.
+                if not self.size:
+                    self._fault = f"the knowledge base cannot be opened: {type(error).__name__}"
                 self.ready.set()
                 await asyncio.sleep(self._pause(failed))
             else:
