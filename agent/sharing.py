@@ -12,6 +12,7 @@ from functools import cache
 from agent.messages import plain
 from knowledge import language
 from knowledge.language import Language
+from knowledge.topics import OF_SOMETHING
 
 SAME_QUESTION = 0.8  # Dice coefficient of character pairs
 
@@ -27,16 +28,6 @@ _PERSONAL = re.compile(
     r"|身份证|姓名|名字|收货|改地址|发货了|还[没不]发|没收到|到哪|到账|退款|售后|投诉|\d{6,}"
     r"|私の|僕の|注文|追跡|電話|住所|\b(my|mine|order|parcel|tracking|refund|account)\b"
 )
-# What every product has: 多少钱 and 还有货吗 say nothing of which one.
-OF_SOMETHING = frozenset(
-    f"≈{name}"
-    for name in (
-        "价格", "缺货", "用法", "用量", "容量", "重量", "尺寸", "颜色", "材质", "成分", "效果",
-        "味道", "口味", "质地", "区别", "保质期", "有效期", "保存", "开封", "多久", "频率",
-        "到货", "发货", "购买", "优惠", "收费", "正品", "不满意", "损坏", "安装", "连接",
-        "防水", "地点", "产地", "包装", "保修",
-    )
-)  # fmt: skip
 
 
 def stands_alone(question: str, *, quoted: bool) -> bool:

@@ -18,6 +18,7 @@ from knowledge.index import Index, Passage
 from knowledge.language import clipped, has_words, leans, plain
 from knowledge.quoting import excerpt, together
 from knowledge.several import Asked, Part
+from knowledge.topics import asked_alone, only_names
 
 if TYPE_CHECKING:
     # What asks models is imported by who has one: a process without does not carry it.
@@ -158,15 +159,22 @@ class Answerer:
     def retrieve(self, question: Question) -> tuple[Passage, ...]:
         """The passages for a question, best first. Blocks; embeds.
 
-        A question that its own words do not answer is read together with what it may point at.
+        A question that its own words do not answer is read together with what it may point at;
+        one that only names another thing (那卸妆油呢？) asks of it what was asked before, and what
+        else is known of it will not do.
         """
+        behind = _behind(question)
+        elsewhere = bool(behind) and only_names(question.text)
         found = self._search(question)
-        if found and found[0].score >= self._threshold:
+        if not elsewhere and found and found[0].score >= self._threshold:
             return found
-        for background in _behind(question):
-            wider = self._search(question, background)
+        for background in behind:
+            wider = self._search(question, asked_alone(background) if elsewhere else background)
             if wider and wider[0].score >= self._threshold:
                 return wider
+        if elsewhere:
+            unsure = self._threshold / 2
+            return tuple(replace(one, score=min(one.score, unsure)) for one in found)
         return found
 
     def _search(

@@ -257,6 +257,8 @@ class Calibration:
                 + self.faq_untold * found.untold
                 + self.faq_offered * found.offered
             )
+            if found.substance < _SOMETHING:
+                total += _VAGUE * log(max(found.substance, 0.01) / _SOMETHING)
         else:
             amount = log1p(found.lexical)
             total = (
@@ -276,6 +278,8 @@ class Calibration:
 
 # Asking more than this many rare terms makes nothing surer; nor does finding more than this.
 _SUBSTANTIAL = 6.0
+# A question of less than this (能喝不) asks nothing in particular, however well an entry covers it.
+_SOMETHING, _VAGUE = 0.35, 2.0
 _SOME, _PLENTY = 0.9, 1.35
 # Log odds for as much nearness of meaning as lies between strangers and relatives; where between
 # them it says neither yes nor no; how far it may speak for and against; a span too small to tell.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from knowledge.language import Language, pairs, plain, sought
+from knowledge.paraphrases import PARAPHRASES
 
 # What every product has: 多少钱 and 还有货吗 say nothing of which one.
 OF_SOMETHING = frozenset(
@@ -94,6 +95,29 @@ def asked_of_it(question: str) -> frozenset[str]:
     """The concept marks of what a question asks of its topic: ≈敏感肌, ≈价格."""
     found: Iterable[str] = _language().question_terms(plain(question)).concepts
     return frozenset(one for one in found if one.rstrip("~") in _ASKED_OF)
+
+
+_ANOTHER = re.compile(r"(呢|は)\W*$")
+
+
+def only_names(question: str) -> bool:
+    """Whether a question names another thing and leaves what it asks of it to what was said
+    before (那卸妆油呢？)."""
+    named = _ANOTHER.search(plain(question)) is not None
+    return named and bool(topic(question)) and not asked_of_it(question)
+
+
+def asked_alone(question: str) -> str:
+    """What a question asks, without the name of what it asks it of: 红枣姜茶多少钱一盒 -> 多少钱一盒."""
+    left = plain(question)
+    about = topic(question)
+    said = [way for one in about.concepts for way in PARAPHRASES.get(one.strip("≈~"), ())]
+    for name in sorted((*about.runs, *map(plain, said)), key=len, reverse=True):
+        left = left.replace(name, " ")
+    for word in about.words:
+        # MT-01 is one word, mt01.
+        left = re.sub("[-_]?".join(map(re.escape, word)), " ", left)
+    return left.strip()
 
 
 def speaks_of(text: str, concepts: Iterable[str]) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from agent.sharing import OF_SOMETHING, stands_alone
+from agent.sharing import stands_alone
 from knowledge.paraphrases import PARAPHRASES
+from knowledge.topics import OF_SOMETHING
 
 
 def test_what_every_product_has_goes_by_names_that_the_language_knows() -> None:

@@ -30,6 +30,16 @@ async def test_a_follow_up_is_read_with_the_members_own_question(tea_house: Inde
     assert found.text == "玄米茶一袋 200 克，45 元。"
 
 
+async def test_what_is_known_of_another_thing_is_no_answer_to_what_was_asked_of_this(
+    tea_house: Index,
+) -> None:
+    earlier = await exchange(tea_house, "红枣姜茶多少钱一盒？")
+    found = await Answerer(tea_house).answer(asked("那煎茶呢？", earlier=earlier))
+    assert isinstance(found, NoAnswer)
+    whole = await Answerer(tea_house).answer(asked("那孕妇可以喝煎茶吗？", earlier=earlier))
+    assert isinstance(whole, Answer)
+
+
 async def test_a_follow_up_is_never_answered_with_the_same_again(tea_house: Index) -> None:
     earlier = await exchange(tea_house, "红枣姜茶多少钱一盒？")
     found = await Answerer(tea_house).answer(asked("那这个呢？", earlier=earlier))
