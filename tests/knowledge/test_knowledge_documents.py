@@ -238,7 +238,11 @@ def test_a_file_that_grows_while_it_is_read_is_left_for_the_next_time(tmp_path: 
     writer = threading.Thread(target=save)
     writer.start()
     try:
-        loaded = documents.load(tmp_path)
+        # A reader that the machine runs between two saves sees a whole file.
+        for _ in range(200):
+            loaded = documents.load(tmp_path)
+            if loaded.unsettled:
+                break
     finally:
         done.set()
         writer.join()
@@ -254,14 +258,22 @@ def test_a_file_saved_a_moment_ago_may_still_be_in_the_middle_of_it(tmp_path: Pa
     assert documents.load(tmp_path, settled_before=written + timedelta(seconds=1)).documents
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may open every folder")
-def test_a_folder_that_cannot_be_opened_keeps_what_is_known_of_it(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_opened_keeps_what_is_known_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path, "closed/faq.csv", FAQ)
-    (tmp_path / "closed").chmod(0)
-    try:
-        assert documents.load(tmp_path).still_there("closed/faq.csv")
-    finally:
-        (tmp_path / "closed").chmod(0o700)
+    opened = os.scandir
+
+    def scandir(folder: Path) -> object:
+        # Taking the rights away does not do: whoever runs this as root may open every folder.
+        if Path(folder).name == "closed":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return opened(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    loaded = documents.load(tmp_path)
+    assert loaded.documents == ()
+    assert loaded.still_there("closed/faq.csv")
 
 
 def test_a_known_file_is_not_read_again(tmp_path: Path) -> None:
