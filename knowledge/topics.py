@@ -108,7 +108,7 @@ def only_names(question: str) -> bool:
 
 
 def asked_alone(question: str) -> str:
-    """What a question asks, without the name of what it asks it of: 姜茶多少钱一盒 -> 多少钱一盒."""
+    """What a question asks, without the name it asks it of: 姜茶多少钱一盒 -> 多少钱一盒."""
     left = plain(question)
     about = topic(question)
     said = [way for one in about.concepts for way in PARAPHRASES.get(one.strip("≈~"), ())]
