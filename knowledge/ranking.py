@@ -10,6 +10,7 @@ question that merely shares a product name from one that asks the same.
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -56,7 +57,8 @@ class Evidence:
     `reverse` with every part of the question counted alike. Of the aspects asked for (`aspects`),
     `aside` is the share that the entry's own question does not ask for, `untold` the share that its
     text does not tell either; of those that the entry is about, `offered` is the share that was not
-    asked for. All five are of FAQ entries only.
+    asked for. `other`: it asks of another one of the same (18号舱, 21号舱). All six are of FAQ
+    entries only.
     """
 
     asked: float
@@ -71,6 +73,7 @@ class Evidence:
     aside: float = 0.0
     untold: float = 0.0
     offered: float = 0.0
+    other: bool = False
     dense: float | None = None
 
     def at(self, dense: float) -> Evidence:
@@ -257,6 +260,8 @@ class Calibration:
                 + self.faq_untold * found.untold
                 + self.faq_offered * found.offered
             )
+            if found.other:
+                total += _OF_ANOTHER
             if found.substance < _SOMETHING:
                 total += _VAGUE * log(max(found.substance, 0.01) / _SOMETHING)
         else:
@@ -280,6 +285,8 @@ class Calibration:
 _SUBSTANTIAL = 6.0
 # A question of less than this (能喝不) asks nothing in particular, however well an entry covers it.
 _SOMETHING, _VAGUE = 0.35, 2.0
+# Log odds for an entry about another number of the same: whatever the words, it does not answer.
+_OF_ANOTHER = -12.0
 _SOME, _PLENTY = 0.9, 1.35
 # Log odds for as much nearness of meaning as lies between strangers and relatives; where between
 # them it says neither yes nor no; how far it may speak for and against; a span too small to tell.
@@ -313,12 +320,14 @@ def evidence(
     reverse = own.covered_by(haystack) if record.terms else 0.0
     even = even_reverse = 1.0
     aside = untold = offered = 0.0
+    other = False
     # Passages are weighed without, and a look at their text costs.
     if record.kind == "faq":
         even, even_reverse = question.evenly_held_by(record.told), own.evenly_held_by(haystack)
         its = _asked_by(record.question or record.heading)
         aside, offered = aspects.share_left(about, its), aspects.share_left(its, about)
         untold = aspects.share_left(about, its, plain(record.text)) if aside else 0.0
+        other = _of_another(haystack, record.asked)
     return Evidence(
         asked=question.covered_by(record.asked),
         told=question.covered_by(record.told),
@@ -332,7 +341,27 @@ def evidence(
         aside=aside,
         untold=untold,
         offered=offered,
+        other=other,
     )
+
+
+# What counts things of a kind, in searchable form: 18号舱, 第3期, 2楼, 6月18日.
+_NUMBERED = re.compile(
+    r" (\d+) \|(号|期|楼|层|栋|幢|室|舱|班|集|章|届|版|代|路|线|区|排|座|组|桌|月|日|話|回)"
+)
+
+
+def _of_another(question: str, entry: str) -> bool:
+    """Whether both number the same kind of thing and share no number of it."""
+    asked: dict[str, set[str]] = {}
+    for number, kind in _NUMBERED.findall(question):
+        asked.setdefault(kind, set()).add(number)
+    if not asked:
+        return False
+    its: dict[str, set[str]] = {}
+    for number, kind in _NUMBERED.findall(entry):
+        its.setdefault(kind, set()).add(number)
+    return any(its[kind].isdisjoint(numbers) for kind, numbers in asked.items() if kind in its)
 
 
 @lru_cache(maxsize=4_096)

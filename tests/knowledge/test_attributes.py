@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 import yaml
-from tea_shop import NOW
+from tea_shop import ANY_GROUP, NOW
 
 from knowledge import aspects, catalog, documents
 from knowledge.answering import DEFAULT_THRESHOLD
@@ -120,3 +120,28 @@ def test_aspects_are_told_by_their_question_words(question: str, asked: set[str]
 def test_an_amount_of_money_tells_a_price_and_a_number_of_hours_tells_none() -> None:
     assert aspects.tells("price", "每瓶 45 元")
     assert not aspects.tells("price", "大杯 45 小时")
+
+
+@pytest.mark.parametrize(
+    ("known", "asked"),
+    [
+        ("火星基地18号舱的租金谁来付？", "火星基地21号舱的租金谁来付？"),
+        ("第3期团购什么时候发货？", "第4期团购什么时候发货？"),
+        ("6月18日的直播几点开始？", "11月11日的直播几点开始？"),
+    ],
+)
+def test_another_number_of_the_same_is_another_question(
+    learn: Callable[..., int],
+    open_index: Callable[..., Index],
+    database: sa.Engine,
+    known: str,
+    asked: str,
+) -> None:
+    learn(known, "由承租人支付。")
+    index = open_index()
+    with database.connect() as connection:
+        index.refresh(connection)
+    (same, *_) = index.search(known, ANY_GROUP, NOW)
+    assert same.score > DEFAULT_THRESHOLD
+    (other, *_) = index.search(asked, ANY_GROUP, NOW)
+    assert other.score < 0.1
