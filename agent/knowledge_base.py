@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -308,8 +309,21 @@ def _complain(what: str, error: Exception) -> None:
 
     if isinstance(error, Refused):
         log.warning(what, why=str(error))  # the owner's own limits, not a fault to be traced
+    elif _disk_is_full(error):
+        log.error(what, why="the disk is full: free some space; it goes on by itself")
     else:
         log.error(what, exc_info=error)
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """Whether that is what an error comes from; the index's libraries say it in words alone."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return True
+        if any(words in str(error) for words in ("StorageFull", "No space left", "disk is full")):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def learn(connection: Connection, lesson: Lesson, now: datetime) -> int:

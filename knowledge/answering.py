@@ -28,7 +28,7 @@ __all__ = ["Answer", "Answerer", "ModelCall", "NoAnswer", "NoAnswerReason", "Que
 
 DEFAULT_THRESHOLD = 0.45
 # Below this nothing in the knowledge base is worth a model's time either.
-_HOPELESS = 0.05
+_HOPELESS = 0.01
 _PASSAGES = 5
 _LOOKING_BACK = 3
 
