@@ -42,8 +42,8 @@ class Replies:
 class Case:
     """A turn to be judged.
 
-    `before` is what was said before it, for turns that may need it; `earlier` what the bot
-    answered in this group a moment ago, newest first; `readings` what was read in its voice
+    `before` is what was said before it, for turns that may need it; `own_answer` what
+    the bot answered this member a moment ago; `readings` what was read in its voice
     messages and pictures, by message id.
     """
 
@@ -51,7 +51,7 @@ class Case:
     group: GroupInfo
     member: MemberInfo
     before: tuple[Line, ...] = ()
-    earlier: tuple[Earlier, ...] = ()
+    own_answer: Earlier | None = None
     readings: Mapping[int, str] = field(default_factory=dict)
 
     @property
@@ -102,11 +102,6 @@ class Case:
             f"{roles[line.sender]}：{_by_roles(line.text[:_LONGEST_LINE], roles)}"
             for line in self.before
         )
-
-    @property
-    def own_answer(self) -> Earlier | None:
-        """What the bot answered this member last, if that was a moment ago."""
-        return next((e for e in self.earlier if e.member_id == self.turn.member_id), None)
 
     @property
     def words(self) -> str:

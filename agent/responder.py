@@ -125,7 +125,7 @@ class Responder:
         return replace(
             case,
             before=_before(connection, case.turn),
-            earlier=inbox.answered_since(connection, case.group.id, since),
+            own_answer=inbox.answered_since(connection, case.group.id, case.turn.member_id, since),
         )
 
     async def handle(self, cases: Sequence[Case]) -> None:

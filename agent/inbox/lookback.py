@@ -86,31 +86,40 @@ class Earlier:
     at: datetime
 
 
-_ANSWERED = (
-    select(turns.c.member_id, decisions.c.details, decisions.c.decided_at)
-    .join(turns, decisions.c.turn_id == turns.c.id)
+# Of a lively group the latest alone are looked through, and only the one wanted is read whole.
+_LATEST = (
+    select(decisions.c.turn_id)
     .where(
         decisions.c.group_id == bindparam("group"),
         decisions.c.decided_at > bindparam("since", type_=Instant),
-        (decisions.c.outcome == "answered") | (decisions.c.reason == "partly_answered"),
     )
     .order_by(decisions.c.decided_at.desc())
-    .limit(bindparam("limit", type_=Integer))
+    .limit(100)
+    .subquery()
+)
+_ANSWERED = (
+    select(turns.c.member_id, decisions.c.details, decisions.c.decided_at)
+    .join_from(_LATEST, turns, _LATEST.c.turn_id == turns.c.id)
+    .join(decisions, decisions.c.turn_id == turns.c.id)
+    .where(
+        turns.c.member_id == bindparam("member"),
+        (decisions.c.outcome == "answered") | (decisions.c.reason == "partly_answered"),
+    )
+    .order_by(decisions.c.decided_at.desc(), decisions.c.turn_id.desc())
 )
 
 
 def answered_since(
-    connection: Connection, group_id: int, since: datetime, limit: int = 20
-) -> tuple[Earlier, ...]:
-    """What the bot answered in a group lately, newest first."""
-    rows = connection.execute(_ANSWERED, {"group": group_id, "since": since, "limit": limit})
-    return tuple(
-        Earlier(
-            member_id=row.member_id,
-            question=row.details.get("question", ""),
-            cited=tuple(row.details.get("cited", ())),
-            at=row.decided_at,
-        )
-        for row in rows
-        if row.details.get("question")
-    )
+    connection: Connection, group_id: int, member_id: int, since: datetime
+) -> Earlier | None:
+    """What the bot answered a member last, after `since`; None if nothing. Greetings are none."""
+    rows = connection.execute(_ANSWERED, {"group": group_id, "member": member_id, "since": since})
+    for row in rows:
+        if row.details.get("question"):
+            return Earlier(
+                member_id=row.member_id,
+                question=row.details["question"],
+                cited=tuple(row.details.get("cited", ())),
+                at=row.decided_at,
+            )
+    return None
