@@ -23,6 +23,7 @@ _COMMON = frozenset(LIGHT) - frozenset(FILLER)
 # Part of every fingerprint: raise it when texts are cut differently than before.
 VERSION = 3
 LONGEST_QUESTION = 2_000
+HAN = "\u4e00-\u9fff"
 _HAN_KANA = "\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _RUN = re.compile(rf"[{_HAN_KANA}]+|[a-z0-9]+(?:[.\-_+#][a-z0-9]+)*[+#]*")
 _LATIN = re.compile(r"[a-z0-9]+(?:[.\-_+#][a-z0-9]+)*[+#]*")
@@ -127,7 +128,7 @@ class Language:
         self.fingerprint = f"language-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
         # Latin ways are looked up word by word: `app` is not in `apple`.
         latin = {way for way in self._concept if not _CJK.search(way)}
-        self._latin = {_compact(way): self._concept[way] for way in latin}
+        self._latin = {compact(way): self._concept[way] for way in latin}
         self._concepts = re.compile(_longest_of(self._concept.keys() - latin))
         self._filler = re.compile(_longest_of({*FILLER, *LIGHT, *PROTECTED}))
 
@@ -135,9 +136,13 @@ class Language:
         """The concept marks in a plain text, each once: CJK, then Latin, as they appear."""
         found = [self._mark(match) for match in self._concepts.finditer(text)]
         found += [
-            self._latin[word] for word in map(_compact, _LATIN.findall(text)) if word in self._latin
+            self._latin[word] for word in map(compact, _LATIN.findall(text)) if word in self._latin
         ]
         return tuple(dict.fromkeys(found))
+
+    def means(self, word: str) -> str:
+        """The concept mark of exactly this word; '' where it has none."""
+        return self._concept.get(word, "")
 
     def _mark(self, match: re.Match[str]) -> str:
         # 没拆封 and 拆封 ask for opposite answers.
@@ -175,7 +180,7 @@ class Language:
         for run in _RUN.findall(rest):
             if _CJK.match(run):
                 runs[run] = None
-            elif (word := _compact(run)) in self._latin:
+            elif (word := compact(run)) in self._latin:
                 concepts[self._latin[word]] = None
             elif word not in NOISE:
                 words[word] = None
@@ -189,7 +194,7 @@ class Language:
                 found.extend(run)
                 found.extend(pairs(run))
             else:
-                found.append(_compact(run))
+                found.append(compact(run))
                 if not run.isalnum():
                     found.extend(part for part in re.split(r"[^a-z0-9]+", run) if part)
         return found
@@ -199,7 +204,7 @@ class Language:
 
         Latin words stand between spaces: `" pro "` is not in `product`.
         """
-        runs = (run if _CJK.match(run) else f" {_compact(run)} " for run in _RUN.findall(text))
+        runs = (run if _CJK.match(run) else f" {compact(run)} " for run in _RUN.findall(text))
         whole = "".join(map(sought, self._whole_words(text)))
         return f"{'|'.join(runs)}|{whole}|" + "|".join(f"{mark}|" for mark in self.concepts(text))
 
@@ -238,7 +243,7 @@ def _whole(words: Iterable[str]) -> re.Pattern[str]:
     )
 
 
-def _compact(word: str) -> str:
+def compact(word: str) -> str:
     """MT-05, MT_05 and MT05 are one model number; C++ and 5.5 stay what they are."""
     return re.sub(r"(?<=[a-z0-9])[-_](?=[a-z0-9])", "", word)
 

@@ -166,6 +166,11 @@ class Lexicon:
             tuple(run for run in terms.light if self.frequency(run[:2])),
         )
 
+    def like(self, word: str, slips: int, limit: int) -> list[Record]:
+        """Some records that hold a Latin word which is at most `slips` (0 to 2) letters away."""
+        query = tantivy.Query.fuzzy_term_query(self._schema, "told", word, slips)
+        return [hit.record for hit in self._hits(query, limit)]
+
     def lookup(self, ids: Iterable[int], scope: SearchScope, instant: int) -> list[Record]:
         """The records with these ids that this group may see now, in no order."""
         wanted = list(ids)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from knowledge import aspects, ranking
+from knowledge import aspects, ranking, spelling
 from knowledge.audience import SearchScope
 from knowledge.language import Language, Terms, clipped, emphasis, plain
 from knowledge.lexical import Hit, Lexicon, Record
@@ -74,64 +74,27 @@ class Retrieval:
         """What answers `query` in this group at this moment."""
         # A guard before a hosted embedding knows a name or a plate by its spelling.
         typed = clipped(query)
-        spelled = plain(typed)
-        asked = spelled
-        parts = [
-            (self.language.question_terms(clause), counts) for clause, counts in emphasis(spelled)
-        ]
-        if not any(terms for terms, _ in parts):
+        asked = plain(typed)
+        behind = clipped(background)
+        reading = self._read(asked, plain(behind))
+        if reading is None:
             return Found()
-        if background:
-            pointed_at = plain(clipped(background))
-            behind = self.words.known(self.language.question_terms(pointed_at))
-            parts.append((behind, _BACKGROUND))
-            spelled = f"{spelled}\n{pointed_at}"
-            typed = f"{typed}\n{clipped(background)}"
-        terms = Terms.together(part for part, _ in parts)
         instant = (now - _EPOCH) // timedelta(microseconds=1)
-        question = ranking.Weighed(parts, self.words)
-        haystack = self.language.searchable(spelled)
-        about = aspects.asked_about(asked)
-
-        judged: dict[int, ranking.Evidence] = {}
-
-        def ranked(hits: Iterable[Hit], cosines: Mapping[int, float]) -> list[_Ranked]:
-            weighed = []
-            # What is not among the nearest is no nearer than the last of them.
-            least = None if self.only_wording else min(cosines.values(), default=None)
-            for hit in hits:
-                record = hit.record
-                found = judged.get(record.entry_id)
-                if found is None:
-                    found = judged[record.entry_id] = ranking.evidence(
-                        record, question, haystack, self.words, hit.score, about
-                    )
-                unknown = None if record.entry_id in self.unembedded else least
-                dense = cosines.get(record.entry_id, unknown)
-                weighed.append(self._ranked(hit, found if dense is None else found.at(dense)))
-            weighed.sort(key=_place)
-            # A closer look costs, and can only lower a score: it is for those in front.
-            while unseen := [each for each in weighed[:_LOOKED_AT] if each.evidence.close is None]:
-                each = unseen[0]
-                close = question.covered_closely(each.record.told)
-                entry_id = each.record.entry_id
-                judged[entry_id] = judged[entry_id].seen_close(close)
-                seen = self._ranked(each.hit, each.evidence.seen_close(close))
-                weighed[weighed.index(each)] = seen
-                weighed.sort(key=_place)
-            return _folded(weighed)
-
-        hits = {
-            hit.record.entry_id: hit
-            for hit in self.words.search(terms, scope, instant, _CANDIDATES)
-        }
-        found = ranked(hits.values(), {})
-        best = found[0].score if found else 0.0
+        hits = self._by_words(reading, scope, instant)
+        found = reading.ranked(hits.values(), {})
+        if _score(found) < _SURE:
+            mended = spelling.mended(asked, self.words, self.language)
+            again = self._read(mended, plain(behind)) if mended != asked else None
+            if again is not None:
+                other = self._by_words(again, scope, instant)
+                better = again.ranked(other.values(), {})
+                if _score(better) > _score(found):
+                    reading, hits, found = again, other, better
         # Nearness of wording cannot find what shares no word that matters.
-        if best < _SURE and (best > _HOPELESS or not self.only_wording):
+        if _score(found) < _SURE and (_score(found) > _HOPELESS or not self.only_wording):
             near: Mapping[int, float] = {}
             beside: list[Record] = []
-            for circle in self.near(typed, scope):
+            for circle in self.near(f"{typed}\n{behind}" if behind else typed, scope):
                 near = circle
                 missing = [entry_id for entry_id in near if entry_id not in hits]
                 beside = self.words.lookup(missing, scope, instant)
@@ -140,16 +103,74 @@ class Retrieval:
             beside.sort(key=lambda record: -near[record.entry_id])
             for record in beside[: 2 * _CANDIDATES]:
                 hits[record.entry_id] = Hit(record, 0.0)
-            found = ranked(hits.values(), near)
+            found = reading.ranked(hits.values(), near)
         passages = _passages(found)
+        shown = [(each.score, each.record.kind, each.evidence) for each in found]
         signs = ranking.signs(
-            asked, question, [(each.score, each.record.kind, each.evidence) for each in found],
+            asked, reading.question, shown,
             passages[0].score if passages else 0.0, self.words,
         )  # fmt: skip
         return Found(passages, signs)
 
-    def _ranked(self, hit: Hit, evidence: ranking.Evidence) -> _Ranked:
-        return _Ranked(self.scale.confidence(hit.record.kind, evidence), hit, evidence)
+    def _by_words(self, reading: _Reading, scope: SearchScope, instant: int) -> dict[int, Hit]:
+        found = self.words.search(reading.terms, scope, instant, _CANDIDATES)
+        return {hit.record.entry_id: hit for hit in found}
+
+    def _read(self, asked: str, behind: str) -> _Reading | None:
+        """A plain question, with what it points back at; None where there is nothing to look up."""
+        parts = [
+            (self.language.question_terms(clause), counts) for clause, counts in emphasis(asked)
+        ]
+        if not any(terms for terms, _ in parts):
+            return None
+        if behind:
+            pointed_at = self.words.known(self.language.question_terms(behind))
+            parts.append((pointed_at, _BACKGROUND))
+        return _Reading(self, asked, behind, parts)
+
+
+class _Reading:
+    """One way to read a question, and what speaks for each entry as its answer."""
+
+    def __init__(
+        self, by: Retrieval, asked: str, behind: str, parts: Sequence[tuple[Terms, float]]
+    ) -> None:
+        self._by = by
+        self.terms = Terms.together(part for part, _ in parts)
+        self.question = ranking.Weighed(parts, by.words)
+        self._haystack = by.language.searchable(f"{asked}\n{behind}" if behind else asked)
+        self._about = aspects.asked_about(asked)
+        self._judged: dict[int, ranking.Evidence] = {}
+
+    def ranked(self, hits: Iterable[Hit], cosines: Mapping[int, float]) -> list[_Ranked]:
+        """These hits, best first, the same answer once."""
+        weighed = []
+        # What is not among the nearest is no nearer than the last of them.
+        least = None if self._by.only_wording else min(cosines.values(), default=None)
+        for hit in hits:
+            record = hit.record
+            found = self._judged.get(record.entry_id)
+            if found is None:
+                found = self._judged[record.entry_id] = ranking.evidence(
+                    record, self.question, self._haystack, self._by.words, hit.score, self._about
+                )
+            unknown = None if record.entry_id in self._by.unembedded else least
+            dense = cosines.get(record.entry_id, unknown)
+            weighed.append(self._scored(hit, found if dense is None else found.at(dense)))
+        weighed.sort(key=_place)
+        # A closer look costs, and can only lower a score: it is for those in front.
+        while unseen := [each for each in weighed[:_LOOKED_AT] if each.evidence.close is None]:
+            each = unseen[0]
+            close = self.question.covered_closely(each.record.told)
+            entry_id = each.record.entry_id
+            self._judged[entry_id] = self._judged[entry_id].seen_close(close)
+            seen = self._scored(each.hit, each.evidence.seen_close(close))
+            weighed[weighed.index(each)] = seen
+            weighed.sort(key=_place)
+        return _folded(weighed)
+
+    def _scored(self, hit: Hit, evidence: ranking.Evidence) -> _Ranked:
+        return _Ranked(self._by.scale.confidence(hit.record.kind, evidence), hit, evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +182,10 @@ class _Ranked:
     @property
     def record(self) -> Record:
         return self.hit.record
+
+
+def _score(found: Sequence[_Ranked]) -> float:
+    return found[0].score if found else 0.0
 
 
 def _place(each: _Ranked) -> tuple[float, float, int]:
