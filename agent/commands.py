@@ -11,6 +11,7 @@ from enum import StrEnum
 from sqlalchemy import Connection
 
 from agent import tickets
+from agent.actors import Actor
 from agent.errors import UsageError
 from agent.messages import plain
 
@@ -168,7 +169,7 @@ def _shortened(text: str, limit: int) -> str:
 
 
 def carry_out(
-    connection: Connection, command: Command, *, by: str, now: datetime, add: tickets.Learn
+    connection: Connection, command: Command, *, by: Actor, now: datetime, add: tickets.Learn
 ) -> str:
     """Do it and say what was done, in one short text; a mistake gets one helpful line."""
     try:
@@ -178,16 +179,15 @@ def carry_out(
 
 
 def _done(
-    connection: Connection, command: Command, *, by: str, now: datetime, add: tickets.Learn
+    connection: Connection, command: Command, *, by: Actor, now: datetime, add: tickets.Learn
 ) -> str:
     number = command.number
     match command.verb:
         case Verb.reply:
-            group_count = tickets.reply(connection, number, command.text, by=by, now=now)
-            askers = len({(a.group_id, a.member) for a in tickets.get(connection, number).askers})
+            sent = tickets.reply(connection, number, command.text, by=by, now=now)
             return (
-                f"✅ #{number} 已答复 {askers} 人（{group_count} 个群）。"
-                f"发送「#{number} learn」收入知识库。"
+                f"✅ #{number} 已答复 {sent.people} 人（{len(sent.groups)} 个群）。"
+                f"{_not_reached(sent)}发送「#{number} learn」收入知识库。"
             )
         case Verb.learn:
             entry_id = tickets.learn(
@@ -212,6 +212,16 @@ def _done(
                 f"⚠️ 没有「{command.text}」这个指令，没有发送。要原样答复请写"
                 f"「#{number} reply {command.text}」。{HELP}"
             )
+
+
+def _not_reached(sent: tickets.Sent) -> str:
+    """Who asked and does not get it, and why."""
+    told = ""
+    if sent.unreachable:
+        told += f"机器人已不在 {'、'.join(sent.unreachable)}，那里没有发。"
+    if sent.left:
+        told += f"{'、'.join(sent.left)} 已退群。"
+    return told
 
 
 def _open_list(connection: Connection) -> str:

@@ -10,7 +10,8 @@
     │   ├── SendRejected          the network refused this message; nothing was sent
     │   ├── NewerDatabase         the database was written by a later version
     │   ├── AccountInUse          another process runs this account
-    │   └── UsageError, with UnknownTicket and TicketClosed
+    │   └── UsageError, with NotAllowed, UnknownTicket, TicketClosed, TicketChanged and
+    │       AnsweredMeanwhile
     └── SendUncertain             the call broke half-way: it may or may not have been sent
 
 Vendor errors are translated into these once, at the edge where the vendor's
@@ -80,7 +81,19 @@ class AccountInUse(Permanent):
 
 
 class UsageError(Permanent):
-    """A person asked for something that cannot be done; the text says what to do instead."""
+    """A person asked for something that cannot be done; the text says what to do instead.
+
+    `code` and `values` let a page say the same in its reader's language.
+    """
+
+    def __init__(self, text: str = "", *, code: str = "", **values: object) -> None:
+        super().__init__(text)
+        self.code = code
+        self.values = values
+
+
+class NotAllowed(UsageError):
+    """Who asked may not do this, or no longer."""
 
 
 class UnknownTicket(UsageError):
@@ -89,6 +102,14 @@ class UnknownTicket(UsageError):
 
 class TicketClosed(UsageError):
     """The ticket is closed already."""
+
+
+class TicketChanged(UsageError):
+    """The ticket is no longer as who acts on it has seen it."""
+
+
+class AnsweredMeanwhile(UsageError):
+    """Somebody else answered while this answer was written; it was not sent."""
 
 
 class SendUncertain(ShequnError):

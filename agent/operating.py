@@ -6,7 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from agent import commands, inbox, tickets
+from agent import access, commands, inbox, tickets
+from agent.access import Role
 from agent.cases import Case
 from agent.directory import MemberInfo, known_ids
 from agent.gate import Bot
@@ -45,9 +46,10 @@ class Operating:
                 f"⚠️ 只有登记的运营人员可以处理工单，{case.member.name} 不在名单里"
                 "（operators.members）。"
             )
-        return commands.carry_out(
-            connection, command, by=case.member.name, now=now, add=self._learn
-        )
+        user = access.operator_in_wechat(connection, case.member, now)
+        if not user.may(Role.operator):
+            return f"⚠️ {case.member.name} 的账号已停用，不能处理工单。"
+        return commands.carry_out(connection, command, by=user.actor, now=now, add=self._learn)
 
     def _is_operator(self, connection: Connection, member: MemberInfo) -> bool:
         """Whether the member is registered by id or by a name; nobody's id passes for a name."""

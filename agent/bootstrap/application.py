@@ -28,7 +28,9 @@ from agent.pacing import PaceLimits, Pacer
 from agent.promotions import Promotions
 from agent.responder import Responder
 from agent.sender import Sender
+from agent.service_desk import ServiceDesk
 from agent.signals import Feed, Signal
+from agent.tickets import UNTIMED
 from agent.timekeeping import Clock
 from agent.worker import Line, Worker
 
@@ -49,6 +51,7 @@ class Application:
     worker: Worker
     intake: Intake
     responder: Responder
+    service_desk: ServiceDesk
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -140,6 +143,9 @@ def build(
         worker=worker,
         intake=intake,
         responder=responder,
+        service_desk=ServiceDesk(
+            database=database, now=clock.now, feed=feed, learn=learn, terms=UNTIMED
+        ),
     )
 
 

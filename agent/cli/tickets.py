@@ -27,7 +27,7 @@ def list_(
 
     from agent import tickets
 
-    states = ("open", "answered", "closed") if everything else ("open",)
+    states = sorted(tickets.State if everything else tickets.UNANSWERED_STATES)
     with opening.opened(context) as (settings, database), database.reading() as connection:
         found = tickets.listed(connection, states, limit=500)
     if as_json:
@@ -75,21 +75,27 @@ def reply(
 ) -> None:
     """Answer everybody who asked; the running process sends it."""
     from agent import bootstrap, tickets
+    from agent.actors import Actor
     from agent.knowledge_base import learn as add
 
     with opening.opened(context) as (settings, database), database.transaction() as connection:
         now = bootstrap.open_clock(settings).now()
-        groups = tickets.reply(connection, number, text, by=by, now=now)
+        actor = Actor(name=by)
+        sent = tickets.reply(connection, number, text, by=actor, now=now)
         if learn or for_all:
-            tickets.learn(connection, number, by=by, now=now, add=add, everybody=for_all)
-    typer.echo(f"#{number}: reply queued for {groups} group(s)")
+            tickets.learn(connection, number, by=actor, now=now, add=add, everybody=for_all)
+    typer.echo(f"#{number}: reply queued for {len(sent.groups)} group(s)")
+    for group in sent.unreachable:
+        typer.echo(f"not sent to {group}: the account is no longer in it")
 
 
 @app.command()
 def close(context: typer.Context, number: Number, by: By = "cli") -> None:
     """Close a ticket without a reply, or after one."""
     from agent import bootstrap, tickets
+    from agent.actors import Actor
 
     with opening.opened(context) as (settings, database), database.transaction() as connection:
-        tickets.close(connection, number, by=by, now=bootstrap.open_clock(settings).now())
+        now = bootstrap.open_clock(settings).now()
+        tickets.close(connection, number, by=Actor(name=by), now=now)
     typer.echo(f"#{number} closed")

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 
 from agent import inbox, outbox, tickets
+from agent.actors import Actor
 from agent.bootstrap import Application
 from agent.cases import Case
 from agent.gate import Outcome
@@ -269,7 +270,7 @@ def _queued(connection: Connection, turn_id: int) -> Sequence[Any]:
 
 def _close(connection: Connection, *, ticket: int, now: datetime) -> None:
     if tickets.get(connection, ticket).state == "open":
-        tickets.close(connection, ticket, by="chat", now=now)
+        tickets.close(connection, ticket, by=Actor(name="chat"), now=now)
 
 
 def _consumed(messages: deque[ChatMessage]) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from agent import audit, commands, inbox, outbox, tickets
+from agent.actors import Actor
 from agent.database import Database
 from agent.directory import Directory, GroupInfo, GroupPlan, MemberInfo
 from agent.errors import TicketClosed, UnknownTicket, UsageError
@@ -21,6 +22,7 @@ from agent.splitting import in_parts
 from agent.tickets import Asked, Lesson
 from knowledge import catalog
 
+SATO = Actor(name="佐藤")
 NOW = datetime(2027, 3, 1, 4, tzinfo=UTC)
 TIMES = QuietTimes(finished_seconds=1, fragment_seconds=3, longest_seconds=8)
 DONE = Decision(outcome=Outcome.silent, reason=Reason.chatter)
@@ -330,7 +332,8 @@ def test_a_reply_goes_once_to_each_group_with_everybody_who_asked(shop: Shop) ->
         shop.ask(who, "有没有儿童洗发水")
     shop.ask("阿杰", "有没有儿童洗发水", "护肤群")
     with shop.database.transaction() as connection:
-        assert tickets.reply(connection, ticket, " 四月上架 ", by="佐藤", now=NOW) == 2
+        sent = tickets.reply(connection, ticket, " 四月上架 ", by=SATO, now=NOW)
+        assert len(sent.groups) == 2
         rows = connection.execute(
             select(outbox.deliveries.c.mentions).order_by(outbox.deliveries.c.group_id)
         ).scalars()
@@ -342,9 +345,9 @@ def test_a_reply_goes_once_to_each_group_with_everybody_who_asked(shop: Shop) ->
 def test_a_closed_ticket_is_joined_by_nobody_and_answered_no_more(shop: Shop) -> None:
     ticket = shop.ask("小满", "有没有儿童洗发水").ticket_id
     with shop.database.transaction() as connection:
-        tickets.close(connection, ticket, by="佐藤", now=NOW)
+        tickets.close(connection, ticket, by=SATO, now=NOW)
         with pytest.raises(TicketClosed):
-            tickets.reply(connection, ticket, "有", by="佐藤", now=NOW)
+            tickets.reply(connection, ticket, "有", by=SATO, now=NOW)
     assert shop.ask("小满", "有没有儿童洗发水").ticket_id != ticket
 
 
@@ -353,7 +356,7 @@ def test_a_reply_of_no_or_too_many_words_is_refused(shop: Shop, text: str) -> No
     ticket = shop.ask("小满", "有没有儿童洗发水").ticket_id
     with shop.database.transaction() as connection:
         with pytest.raises(UsageError):
-            tickets.reply(connection, ticket, text, by="佐藤", now=NOW)
+            tickets.reply(connection, ticket, text, by=SATO, now=NOW)
         assert connection.scalar(select(func.count()).select_from(outbox.deliveries)) == 0
 
 
@@ -380,11 +383,11 @@ def test_an_answer_is_learned_once_for_the_groups_that_asked(shop: Shop) -> None
     lessons = Lessons()
     with shop.database.transaction() as connection:
         with pytest.raises(UsageError, match="还没有答复"):
-            tickets.learn(connection, ticket, by="佐藤", now=NOW, add=lessons.add)
-        tickets.reply(connection, ticket, "四月上架", by="佐藤", now=NOW)
-        assert tickets.learn(connection, ticket, by="佐藤", now=NOW, add=lessons.add) == 7
+            tickets.learn(connection, ticket, by=SATO, now=NOW, add=lessons.add)
+        tickets.reply(connection, ticket, "四月上架", by=SATO, now=NOW)
+        assert tickets.learn(connection, ticket, by=SATO, now=NOW, add=lessons.add) == 7
         with pytest.raises(UsageError, match="已经收入"):
-            tickets.learn(connection, ticket, by="佐藤", now=NOW, add=lessons.add)
+            tickets.learn(connection, ticket, by=SATO, now=NOW, add=lessons.add)
     assert lessons.taken == [
         Lesson(
             question="有没有儿童洗发水",
@@ -399,16 +402,16 @@ def test_what_some_groups_know_can_be_learned_once_more_for_all(shop: Shop) -> N
     ticket = shop.ask("小满", "有没有儿童洗发水").ticket_id
     lessons = Lessons()
     with shop.database.transaction() as connection:
-        tickets.reply(connection, ticket, "四月上架", by="佐藤", now=NOW)
-        tickets.learn(connection, ticket, by="佐藤", now=NOW, add=lessons.add)
+        tickets.reply(connection, ticket, "四月上架", by=SATO, now=NOW)
+        tickets.learn(connection, ticket, by=SATO, now=NOW, add=lessons.add)
         widened = tickets.learn(
-            connection, ticket, by="佐藤", now=NOW, add=lessons.add, everybody=True
+            connection, ticket, by=SATO, now=NOW, add=lessons.add, everybody=True
         )
         assert tickets.get(connection, ticket).entry_id == widened == 8
         for everybody in (False, True):
             with pytest.raises(UsageError, match="已经收入"):
                 tickets.learn(
-                    connection, ticket, by="佐藤", now=NOW, add=lessons.add, everybody=everybody
+                    connection, ticket, by=SATO, now=NOW, add=lessons.add, everybody=everybody
                 )
     assert [lesson.groups for lesson in lessons.taken] == [("会员群",), None]
 
@@ -417,13 +420,13 @@ def test_a_learned_answer_is_seen_by_its_groups_and_widened_by_everybody(shop: S
     ticket = shop.ask("小满", "有没有儿童洗发水").ticket_id
     shop.ask("阿杰", "有没有儿童洗发水", "护肤群")
     with shop.database.transaction() as connection:
-        tickets.reply(connection, ticket, "四月上架", by="佐藤", now=NOW)
-        tickets.learn(connection, ticket, by="佐藤", now=NOW, add=learn)
+        tickets.reply(connection, ticket, "四月上架", by=SATO, now=NOW)
+        tickets.learn(connection, ticket, by=SATO, now=NOW, add=learn)
         assert {str(entry.scope) for entry in catalog.list_entries(connection)} == {
             "group:会员群",
             "group:护肤群",
         }
-        entry_id = tickets.learn(connection, ticket, by="佐藤", now=NOW, add=learn, everybody=True)
+        entry_id = tickets.learn(connection, ticket, by=SATO, now=NOW, add=learn, everybody=True)
         (entry,) = catalog.list_entries(connection)
         assert (entry.id, str(entry.scope), entry.text) == (entry_id, "all", "四月上架")
 
@@ -431,11 +434,11 @@ def test_a_learned_answer_is_seen_by_its_groups_and_widened_by_everybody(shop: S
 def test_a_question_without_words_cannot_be_learned_and_says_so(shop: Shop) -> None:
     ticket = shop.ask("小满", "？？").ticket_id
     with shop.database.transaction() as connection:
-        tickets.reply(connection, ticket, "好的", by="佐藤", now=NOW)
+        tickets.reply(connection, ticket, "好的", by=SATO, now=NOW)
         said = commands.carry_out(
             connection,
             commands.Command(verb=commands.Verb.learn, number=ticket),
-            by="佐藤", now=NOW, add=learn,
+            by=SATO, now=NOW, add=learn,
         )  # fmt: skip
         assert said.startswith("⚠️")
 
@@ -452,7 +455,7 @@ def test_who_joins_while_the_reply_goes_out_is_not_forgotten(shop: Shop) -> None
             joined.append(tickets.open_or_join(connection, asked, NOW))
 
     with shop.database.transaction() as connection:
-        tickets.reply(connection, ticket, "四月上架", by="佐藤", now=NOW)
+        tickets.reply(connection, ticket, "四月上架", by=SATO, now=NOW)
         thread = threading.Thread(target=join)
         thread.start()
         thread.join(0.2)  # it waits for us, in the database

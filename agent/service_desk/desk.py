@@ -1,0 +1,289 @@
+"""What operators do, for whoever lets them do it: the browser, the HTTP API.
+
+Each act looks up the user again, in the same transaction: somebody who was removed a moment ago
+does nothing any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, delete
+from sqlalchemy.dialects import postgresql, sqlite
+
+from agent import access, tickets
+from agent.access import Role, User
+from agent.actors import Actor
+from agent.database import Database
+from agent.errors import NotAllowed, UsageError
+from agent.service_desk.inbox import Filters, Inbox, inbox
+from agent.service_desk.view import TicketView, view
+from agent.signals import Feed
+from agent.tickets import Priority, Sent, Terms
+from agent.tickets.tables import reply_drafts, ticket_viewers
+
+T = TypeVar("T")
+
+
+class ServiceDesk:
+    """Reads tickets and acts on them as a user. Every method raises `NotAllowed` for who may not,
+    and what the functions of `agent.tickets` raise.
+
+    `request`: the same for the same wish; a second one is not carried out again.
+    `version`: the ticket's as the user saw it; None skips the comparison.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        now: Callable[[], datetime],
+        feed: Feed,
+        learn: tickets.Learn,
+        terms: Terms,
+    ) -> None:
+        self._database = database
+        self._now = now
+        self._feed = feed
+        self._learn = learn
+        self._terms = terms
+
+    # -- reading --------------------------------------------------------------------
+
+    async def inbox(
+        self, user: User, filters: Filters, *, limit: int = 100, offset: int = 0
+    ) -> Inbox:
+        """One page of the list, with the counts for its chips."""
+        return await self._database.read(
+            partial(
+                inbox,
+                filters=filters,
+                user_id=user.id,
+                now=self._now(),
+                limit=limit,
+                offset=offset,
+            )
+        )
+
+    async def ticket(self, user: User, ticket_id: int) -> TicketView:
+        """One ticket with all that belongs to it."""
+        return await self._database.read(
+            partial(view, ticket_id=ticket_id, user_id=user.id, now=self._now())
+        )
+
+    # -- whose it is ----------------------------------------------------------------
+
+    async def claim(self, user: User, ticket_id: int, *, version: int | None = None) -> None:
+        await self._act(user, tickets.claim, ticket_id, version=version)
+
+    async def release(self, user: User, ticket_id: int, *, version: int | None = None) -> None:
+        await self._act(user, tickets.release, ticket_id, version=version)
+
+    async def assign(
+        self, user: User, ticket_id: int, to: int, *, version: int | None = None
+    ) -> None:
+        """Hand the ticket to another operator, by the id of their user."""
+
+        def work(connection: Connection, ticket_id: int, **values: Any) -> None:
+            found = access.get(connection, to)
+            if found is None or not found.may(Role.operator):
+                raise UsageError("这位同事现在不能处理工单。", code="cannot_take_tickets")
+            tickets.assign(connection, ticket_id, found.actor, **values)
+
+        await self._act(user, work, ticket_id, version=version)
+
+    # -- talking --------------------------------------------------------------------
+
+    async def reply(
+        self,
+        user: User,
+        ticket_id: int,
+        text: str,
+        *,
+        in_languages: Mapping[str, str] | None = None,
+        seen_replies: int | None = None,
+        request: str | None = None,
+        and_close: bool = False,
+    ) -> Sent:
+        """Answer everybody who asked."""
+
+        def work(connection: Connection, ticket_id: int, *, by: Actor, now: datetime) -> Sent:
+            sent = tickets.reply(
+                connection,
+                ticket_id,
+                text,
+                by=by,
+                now=now,
+                in_languages=in_languages or {},
+                seen_replies=seen_replies,
+                request=request,
+                terms=self._terms,
+            )
+            if and_close and tickets.get(connection, ticket_id).state is tickets.State.answered:
+                tickets.close(connection, ticket_id, by=by, now=now)
+            _drop_draft(connection, ticket_id, user.id)
+            return sent
+
+        return await self._act(user, work, ticket_id)
+
+    async def ask_back(
+        self,
+        user: User,
+        ticket_id: int,
+        text: str,
+        *,
+        in_languages: Mapping[str, str] | None = None,
+        request: str | None = None,
+    ) -> Sent:
+        """Ask the members something first."""
+
+        def work(connection: Connection, ticket_id: int, *, by: Actor, now: datetime) -> Sent:
+            sent = tickets.ask_back(
+                connection,
+                ticket_id,
+                text,
+                by=by,
+                now=now,
+                in_languages=in_languages or {},
+                request=request,
+            )
+            _drop_draft(connection, ticket_id, user.id)
+            return sent
+
+        return await self._act(user, work, ticket_id)
+
+    async def note(
+        self, user: User, ticket_id: int, text: str, *, request: str | None = None
+    ) -> None:
+        await self._act(user, partial(_texted, tickets.note, text), ticket_id, request=request)
+
+    async def learn(self, user: User, ticket_id: int, *, everybody: bool = False) -> int:
+        """Make question and answer knowledge at once; returns the entry's id."""
+        return await self._act(user, tickets.learn, ticket_id, add=self._learn, everybody=everybody)
+
+    # -- ending ---------------------------------------------------------------------
+
+    async def close(self, user: User, ticket_id: int, *, version: int | None = None) -> None:
+        await self._act(user, tickets.close, ticket_id, version=version)
+
+    async def reopen(self, user: User, ticket_id: int, *, version: int | None = None) -> None:
+        await self._act(user, tickets.reopen, ticket_id, version=version, terms=self._terms)
+
+    async def merge(
+        self, user: User, ticket_id: int, into: int, *, version: int | None = None
+    ) -> None:
+        await self._act(user, partial(_texted, tickets.merge, into), ticket_id, version=version)
+
+    async def unmerge(self, user: User, ticket_id: int) -> None:
+        await self._act(user, tickets.unmerge, ticket_id)
+
+    async def split_off(self, user: User, asker_id: int) -> int:
+        """Undo a joining by the asker's row; returns the new ticket's number."""
+        return await self._act(user, tickets.split_off, asker_id)
+
+    # -- describing -----------------------------------------------------------------
+
+    async def prioritise(
+        self, user: User, ticket_id: int, priority: Priority, *, version: int | None = None
+    ) -> None:
+        await self._act(
+            user,
+            partial(_texted, tickets.prioritise, priority),
+            ticket_id,
+            version=version,
+            terms=self._terms,
+        )
+
+    async def tag(
+        self, user: User, ticket_id: int, tags: Sequence[str], *, version: int | None = None
+    ) -> None:
+        await self._act(user, partial(_texted, tickets.tag, tags), ticket_id, version=version)
+
+    # -- being there ----------------------------------------------------------------
+
+    async def save_draft(self, user: User, ticket_id: int, content: dict[str, Any] | None) -> None:
+        """Keep what the user typed, whatever their page made of it; None forgets it."""
+
+        def work(connection: Connection) -> None:
+            if content is None:
+                return _drop_draft(connection, ticket_id, user.id)
+            _upsert(
+                connection,
+                reply_drafts,
+                ["ticket_id", "user_id"],
+                ticket_id=ticket_id,
+                user_id=user.id,
+                content=content,
+                saved_at=self._now(),
+            )
+            return None
+
+        await self._database.write(work)
+
+    async def look(self, user: User, ticket_id: int, *, writing: bool) -> None:
+        """The user has the ticket open at this moment; say so every ten seconds."""
+
+        def work(connection: Connection) -> None:
+            _upsert(
+                connection,
+                ticket_viewers,
+                ["ticket_id", "user_id"],
+                ticket_id=ticket_id,
+                user_id=user.id,
+                seen_at=self._now(),
+                writing=writing,
+            )
+
+        await self._database.write(work)
+        self._feed.publish(f"ticket:{ticket_id}")
+
+    async def leave(self, user: User, ticket_id: int) -> None:
+        """The user has closed the ticket's page."""
+        await self._database.write(
+            lambda connection: connection.execute(
+                delete(ticket_viewers).where(
+                    ticket_viewers.c.ticket_id == ticket_id,
+                    ticket_viewers.c.user_id == user.id,
+                )
+            )
+        )
+        self._feed.publish(f"ticket:{ticket_id}")
+
+    # -- carrying out ---------------------------------------------------------------
+
+    async def _act(self, user: User, work: Callable[..., T], subject: int, **values: Any) -> T:
+        def checked(connection: Connection) -> T:
+            current = access.get(connection, user.id)
+            if current is None or not current.may(Role.operator):
+                raise NotAllowed("您现在没有处理工单的权限。", code="not_allowed")
+            return work(connection, subject, by=current.actor, now=self._now(), **values)
+
+        result = await self._database.write(checked)
+        self._feed.publish("tickets")
+        self._feed.publish("decided")  # there may be something to send
+        return result
+
+
+def _texted(
+    work: Callable[..., T], value: Any, connection: Connection, subject: int, **more: Any
+) -> T:
+    return work(connection, subject, value, **more)
+
+
+def _drop_draft(connection: Connection, ticket_id: int, user_id: int) -> None:
+    connection.execute(
+        delete(reply_drafts).where(
+            reply_drafts.c.ticket_id == ticket_id, reply_drafts.c.user_id == user_id
+        )
+    )
+
+
+def _upsert(connection: Connection, table: Any, keys: list[str], **values: Any) -> None:
+    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[
+        connection.dialect.name
+    ](table).values(**values)
+    others = {name: value for name, value in values.items() if name not in keys}
+    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=others))

@@ -1,0 +1,230 @@
+"""The inbox: which tickets there are, in which order, how many of each kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, Text, and_, case, cast, func, literal, or_, select
+
+from agent.access.tables import users
+from agent.directory import groups
+from agent.tickets.states import LIVE_STATES, UNANSWERED_STATES, Priority, State
+from agent.tickets.tables import ticket_askers, tickets
+
+SOON = timedelta(minutes=30)  # due within this is due soon
+_FIRST_LINE = 200  # characters
+
+_response_open = tickets.c.first_response_at.is_(None)
+next_due = case(
+    (tickets.c.state == State.waiting.value, None),
+    (
+        and_(_response_open, tickets.c.response_due_at.is_not(None)),
+        tickets.c.response_due_at,
+    ),
+    (tickets.c.state.in_([State.open.value, State.claimed.value]), tickets.c.resolution_due_at),
+    else_=None,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """What of the inbox is wanted. `assignee_id` 0: tickets that nobody has; `text`: a number,
+    or words of the question. `with_peers`: also what other members may still answer first."""
+
+    states: frozenset[State] = UNANSWERED_STATES
+    assignee_id: int | None = None
+    group_id: int | None = None
+    priority: Priority | None = None
+    tag: str = ""
+    overdue: bool = False
+    soon: bool = False
+    text: str = ""
+    with_peers: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A ticket as the list shows it. `due_at`: the next promise that is open."""
+
+    id: int
+    version: int
+    state: State
+    reason: str
+    priority: Priority
+    priority_reason: str
+    group_id: int
+    group: str
+    question: str
+    askers: int
+    groups: int
+    tags: tuple[str, ...]
+    assignee_id: int | None
+    assignee: str
+    opened_at: datetime
+    updated_at: datetime
+    due_at: datetime | None
+    waiting_since: datetime | None
+    peers_until: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How many tickets there are of each kind, for chips; `by_state` counts every live state."""
+
+    unanswered: int
+    mine: int
+    nobodys: int
+    overdue: int
+    soon: int
+    by_state: Mapping[State, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inbox:
+    """One page of the list. `more`: there are others behind it."""
+
+    lines: tuple[Line, ...]
+    counts: Counts
+    more: bool
+
+
+def inbox(
+    connection: Connection,
+    filters: Filters,
+    *,
+    user_id: int,
+    now: datetime,
+    limit: int = 100,
+    offset: int = 0,
+) -> Inbox:
+    """The most urgent first: by priority, then by what is due next, then by age."""
+    found = connection.execute(
+        _filtered(_LINES, filters, now)
+        .order_by(tickets.c.priority, func.coalesce(next_due, _NEVER), tickets.c.id)
+        .limit(limit + 1)
+        .offset(offset)
+    ).all()
+    shown = found[:limit]
+    several = [row.id for row in shown if row.askers > 1]
+    places = _groups_asking(connection, several) if several else {}
+    return Inbox(
+        lines=tuple(_line(row, places.get(row.id, 1)) for row in shown),
+        counts=counts(connection, user_id=user_id, now=now),
+        more=len(found) > limit,
+    )
+
+
+_NEVER = 2**62
+_LINES = (
+    select(
+        tickets.c.id,
+        tickets.c.version,
+        tickets.c.state,
+        tickets.c.reason,
+        tickets.c.priority,
+        tickets.c.priority_reason,
+        tickets.c.group_id,
+        groups.c.name.label("group_name"),
+        groups.c.plan,
+        func.substr(tickets.c.question, 1, _FIRST_LINE).label("question"),
+        tickets.c.askers,
+        tickets.c.tags,
+        tickets.c.assignee_id,
+        users.c.name.label("assignee"),
+        tickets.c.opened_at,
+        tickets.c.updated_at,
+        next_due.label("due_at"),
+        tickets.c.waiting_since,
+        tickets.c.peers_until,
+    )
+    .join(groups, tickets.c.group_id == groups.c.id)
+    .outerjoin(users, tickets.c.assignee_id == users.c.id)
+)
+
+
+def counts(connection: Connection, *, user_id: int, now: datetime) -> Counts:
+    """One pass over the tickets that have not ended."""
+    unanswered = tickets.c.state.in_([state.value for state in UNANSWERED_STATES])
+    shown = tickets.c.peers_until.is_(None)
+    row = connection.execute(
+        select(
+            _how_many(unanswered & shown).label("unanswered"),
+            _how_many(unanswered & (tickets.c.assignee_id == user_id)).label("mine"),
+            _how_many(unanswered & shown & tickets.c.assignee_id.is_(None)).label("nobodys"),
+            _how_many(shown & (next_due < now)).label("overdue"),
+            _how_many(shown & next_due.between(now, now + SOON)).label("soon"),
+            *(_how_many(tickets.c.state == s.value).label(s.value) for s in sorted(LIVE_STATES)),
+        ).where(tickets.c.state.in_([state.value for state in LIVE_STATES]))
+    ).one()
+    return Counts(
+        unanswered=row.unanswered,
+        mine=row.mine,
+        nobodys=row.nobodys,
+        overdue=row.overdue,
+        soon=row.soon,
+        by_state={state: getattr(row, state.value) for state in LIVE_STATES},
+    )
+
+
+def _how_many(condition: Any) -> Any:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+
+def _filtered(statement: Select[Any], filters: Filters, now: datetime) -> Select[Any]:
+    statement = statement.where(tickets.c.state.in_([state.value for state in filters.states]))
+    if not filters.with_peers:
+        statement = statement.where(tickets.c.peers_until.is_(None))
+    if filters.assignee_id is not None:
+        whose = tickets.c.assignee_id
+        statement = statement.where(
+            whose.is_(None) if filters.assignee_id == 0 else whose == filters.assignee_id
+        )
+    if filters.group_id is not None:
+        asked_there = select(literal(1)).where(
+            ticket_askers.c.ticket_id == tickets.c.id,
+            ticket_askers.c.group_id == filters.group_id,
+        )
+        statement = statement.where(asked_there.exists())
+    if filters.priority is not None:
+        statement = statement.where(tickets.c.priority == int(filters.priority))
+    if filters.tag:
+        # Tags are a JSON list; its text is searched alike on both databases.
+        statement = statement.where(
+            cast(tickets.c.tags, Text).contains(json.dumps(filters.tag), autoescape=True)
+        )
+    if filters.overdue:
+        statement = statement.where(next_due < now)
+    if filters.soon:
+        statement = statement.where(next_due.between(now, now + SOON))
+    if words := filters.text.strip():
+        number = words.lstrip("#＃")
+        by_number = [tickets.c.id == int(number)] if number.isdecimal() and len(number) < 10 else []
+        by_words = tickets.c.question.icontains(words, autoescape=True)
+        statement = statement.where(or_(by_words, *by_number))
+    return statement
+
+
+def _groups_asking(connection: Connection, ids: list[int]) -> dict[int, int]:
+    rows = connection.execute(
+        select(ticket_askers.c.ticket_id, func.count(func.distinct(ticket_askers.c.group_id)))
+        .where(ticket_askers.c.ticket_id.in_(ids))
+        .group_by(ticket_askers.c.ticket_id)
+    )
+    return {ticket_id: count for ticket_id, count in rows}  # noqa: C416  a Row is no pair
+
+
+def _line(row: Any, places: int) -> Line:
+    values = dict(row._mapping) | {
+        "state": State(row.state),
+        "priority": Priority(row.priority),
+        "group": row.plan or row.group_name,
+        "groups": places,
+        "tags": tuple(row.tags),
+        "assignee": row.assignee or "",
+    }
+    del values["group_name"], values["plan"]
+    return Line(**values)

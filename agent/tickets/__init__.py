@@ -1,0 +1,99 @@
+"""Open questions: one ticket for everybody who asked the same, one reply for all of them.
+
+`states.py` draws the life of a ticket. Events are append-only. Everything here runs inside the
+caller's transaction and sends nothing itself: what is to be said goes into the outbox.
+"""
+
+from agent.tickets import timers
+from agent.tickets.acting import (
+    Sent,
+    ask_back,
+    assign,
+    came_back,
+    claim,
+    close,
+    expire,
+    note,
+    prioritise,
+    release,
+    reopen,
+    reply,
+    tag,
+)
+from agent.tickets.joining import merge, split_off, unmerge
+from agent.tickets.learning import Learn, Lesson, learn
+from agent.tickets.opening import Asked, Opened, open_or_join
+from agent.tickets.reading import (
+    Asker,
+    Event,
+    Ticket,
+    count_open,
+    events,
+    get,
+    listed,
+    untold,
+    without_card,
+)
+from agent.tickets.states import (
+    ENDED_STATES,
+    LIVE_STATES,
+    UNANSWERED_STATES,
+    WORDS_OF_STATE,
+    Joined,
+    Priority,
+    Resolution,
+    State,
+)
+from agent.tickets.tables import ticket_askers, ticket_events, tickets
+from agent.tickets.terms import UNTIMED, Due, Start, Terms, Timer
+
+__all__ = [
+    "ENDED_STATES",
+    "LIVE_STATES",
+    "UNANSWERED_STATES",
+    "UNTIMED",
+    "WORDS_OF_STATE",
+    "Asked",
+    "Asker",
+    "Due",
+    "Event",
+    "Joined",
+    "Learn",
+    "Lesson",
+    "Opened",
+    "Priority",
+    "Resolution",
+    "Sent",
+    "Start",
+    "State",
+    "Terms",
+    "Ticket",
+    "Timer",
+    "ask_back",
+    "assign",
+    "came_back",
+    "claim",
+    "close",
+    "count_open",
+    "events",
+    "expire",
+    "get",
+    "learn",
+    "listed",
+    "merge",
+    "note",
+    "open_or_join",
+    "prioritise",
+    "release",
+    "reopen",
+    "reply",
+    "split_off",
+    "tag",
+    "ticket_askers",
+    "ticket_events",
+    "tickets",
+    "timers",
+    "unmerge",
+    "untold",
+    "without_card",
+]
