@@ -64,8 +64,9 @@ class Directory:
         self, connection: Connection, messages: Sequence[InboundMessage], now: datetime
     ) -> list[Place]:
         """The place of each message; unknown groups and members get their rows now."""
+        found: dict[tuple[str, ...], GroupInfo] = {}  # by this transaction, not committed yet
         return [
-            self._places.of(message) or self._find_place(connection, message, now)
+            self._places.of(message) or self._find_place(connection, message, now, found)
             for message in messages
         ]
 
@@ -78,19 +79,23 @@ class Directory:
         """Look everything up again: names, aliases or ids may have changed."""
         self._places.clear()
 
-    def _find_place(self, connection: Connection, message: InboundMessage, now: datetime) -> Place:
-        group_id = self._keep_group(
-            connection,
-            message,
-            message.group_id or f"{_DIRECT}{message.sender_id}",
-            message.group_name,
-            now,
-        )
+    def _find_place(
+        self,
+        connection: Connection,
+        message: InboundMessage,
+        now: datetime,
+        found: dict[tuple[str, ...], GroupInfo],
+    ) -> Place:
+        external_id = message.group_id or f"{_DIRECT}{message.sender_id}"
+        told = (message.channel, message.account, external_id, message.group_name)
+        group = self._places.group_of(message) or found.get(told)
+        if group is None:
+            group_id = self._keep_group(connection, message, external_id, message.group_name, now)
+            group = found[told] = self.group(connection, group_id)
         speaker = MemberSeen(
             external_id=message.sender_id, name=message.sender_name, alias=message.sender_alias
         )
-        member = heard(connection, group_id, speaker, now)
-        return Place(group=self.group(connection, group_id), member=member)
+        return Place(group=group, member=heard(connection, group.id, speaker, now))
 
     # -- events -------------------------------------------------------------------
 

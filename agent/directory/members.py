@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, String, and_, bindparam, select, update
 
+from agent.database import Instant
 from agent.directory.places import MemberInfo
 from agent.directory.tables import accounts, groups, members
 from agent.events import MemberSeen
@@ -103,20 +104,58 @@ def _once(names: Iterable[str]) -> set[str]:
     return found - again - {""}
 
 
+_SPEAKER = select(members.c.id, members.c.name, members.c.alias).where(
+    members.c.group_id == bindparam("group"), members.c.external_id == bindparam("external")
+)
+_SPEAKS_AGAIN = (
+    update(members)
+    .where(members.c.id == bindparam("member"))
+    .values(
+        name=bindparam("own_name", type_=String),
+        alias=bindparam("shown_as", type_=String),
+        present=True,
+        seen_at=bindparam("now", type_=Instant),
+    )
+)
+_SPEAKS_FIRST = members.insert()
+
+
 def heard(connection: Connection, group_id: int, person: MemberSeen, now: datetime) -> MemberInfo:
     """The row of somebody who spoke. A message does not tell that an alias is gone, and where
     it gives the alias as the name, that is not the person's own name."""
     row = connection.execute(
-        select(members.c.name, members.c.alias).where(
-            members.c.group_id == group_id, members.c.external_id == person.external_id
-        )
+        _SPEAKER, {"group": group_id, "external": person.external_id}
     ).one_or_none()
-    if row is not None:
+    if row is None:
+        name, alias = person.name, person.alias
+        key = connection.execute(
+            _SPEAKS_FIRST,
+            {
+                "group_id": group_id,
+                "external_id": person.external_id,
+                "name": name,
+                "alias": alias,
+                "present": True,
+                "seen_at": now,
+            },
+        ).inserted_primary_key
+        assert key is not None
+        member_id = int(key[0])
+    else:
         name = row.name if person.name in ("", row.alias) else person.name
-        person = MemberSeen(
-            external_id=person.external_id, name=name, alias=person.alias or row.alias
+        alias = person.alias or row.alias
+        member_id = row.id
+        connection.execute(
+            _SPEAKS_AGAIN,
+            {"member": member_id, "own_name": name, "shown_as": alias, "now": now},
         )
-    return keep_members(connection, group_id, (person,), now)[0]
+    return MemberInfo(
+        id=member_id,
+        group_id=group_id,
+        external_id=person.external_id,
+        name=alias or name,
+        own_name=name,
+    )
 
 
 def find_members(connection: Connection, ids: Iterable[int]) -> dict[int, MemberInfo]:

@@ -80,6 +80,8 @@ class Places:
         self._kept = kept
         self._places: OrderedDict[tuple[str, str, str, str], Place] = OrderedDict()
         self._groups: WeakValueDictionary[int, GroupInfo] = WeakValueDictionary()
+        # Under the name that was told last: somebody's first word there brings no news of it.
+        self._told: dict[tuple[str, str, str], tuple[str, GroupInfo]] = {}
 
     def __len__(self) -> int:
         return len(self._places)
@@ -94,12 +96,19 @@ class Places:
             return None
         return place if message.sender_name in ("", member.name, member.own_name) else None
 
+    def group_of(self, message: InboundMessage) -> GroupInfo | None:
+        """The group of `message`; None if it has to be looked up."""
+        name, group = self._told.get(_group_key(message), ("", None))
+        return group if message.group_name in ("", name) else None
+
     def keep(self, message: InboundMessage, place: Place) -> None:
         group = self._groups.get(place.group.id)
         if group == place.group:
             place = replace(place, group=group)
         else:
             self._groups[place.group.id] = place.group
+        if message.group_id and message.group_name:
+            self._told[_group_key(message)] = message.group_name, place.group
         key = _key(message)
         self._places.pop(key, None)  # last in line again
         self._places[key] = place
@@ -108,6 +117,11 @@ class Places:
 
     def clear(self) -> None:
         self._places.clear()
+        self._told.clear()
+
+
+def _group_key(message: InboundMessage) -> tuple[str, str, str]:
+    return message.channel, message.account, message.group_id
 
 
 def _key(message: InboundMessage) -> tuple[str, str, str, str]:

@@ -183,7 +183,10 @@ def decide(
         for turn, decision in decided
     ]
     if rows:
-        connection.execute(decisions.insert(), rows)
+        connection.execute(_DECIDE, rows)
+
+
+_DECIDE = decisions.insert()
 
 
 def give_back(connection: Connection, owner: str, turn_id: int, again_at: datetime) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     update,
 )
 
+from agent.database import Instant
 from agent.directory import Directory, MemberInfo, Place, groups
 from agent.gate import Bot, QuietTimes, is_addressed, quiet_seconds
 from agent.inbox.tables import STILL_OPEN, messages, turns
@@ -128,9 +129,18 @@ def _extend(
     change.ready_at = ready_at
 
 
-_OPEN = select(turns.c.id, turns.c.member_id, turns.c.opened_at).where(
-    STILL_OPEN, turns.c.member_id.in_(bindparam("members", expanding=True))
+_OPEN = (
+    select(turns.c.id, turns.c.member_id, turns.c.opened_at)
+    .where(STILL_OPEN, turns.c.member_id.in_(bindparam("members", expanding=True)))
+    .with_for_update()
 )
+_EXTEND = (
+    update(turns)
+    .where(turns.c.id == bindparam("turn"))
+    .values(ready_at=bindparam("until", type_=Instant))
+)
+_NEW_TURN = turns.insert().returning(turns.c.member_id, turns.c.id)
+_NEW_MESSAGE = messages.insert()
 
 
 def _open_turns(
@@ -139,7 +149,7 @@ def _open_turns(
     if not changes:
         return
     longest = timedelta(seconds=times.longest_seconds)
-    for row in connection.execute(_OPEN.with_for_update(), {"members": list(changes)}):
+    for row in connection.execute(_OPEN, {"members": list(changes)}):
         change = changes[row.member_id]
         change.turn_id, change.first = row.id, row.opened_at
     for change in changes.values():
@@ -147,13 +157,13 @@ def _open_turns(
     extended = [change for change in changes.values() if change.turn_id is not None]
     if extended:
         connection.execute(
-            update(turns).where(turns.c.id == bindparam("turn")),
-            [{"turn": change.turn_id, "ready_at": change.new_ready_at} for change in extended],
+            _EXTEND,
+            [{"turn": change.turn_id, "until": change.new_ready_at} for change in extended],
         )
     opened = [change for change in changes.values() if change.turn_id is None]
     if opened:
         ids = connection.execute(
-            turns.insert().returning(turns.c.member_id, turns.c.id),
+            _NEW_TURN,
             [
                 {
                     "group_id": change.place.group.id,
@@ -198,7 +208,7 @@ def _insert_messages(
                 "received_at": now,
             }
         )
-    connection.execute(messages.insert(), rows)
+    connection.execute(_NEW_MESSAGE, rows)
     own = [row for row in rows if row["from_self"]]
     if not own:
         return []
