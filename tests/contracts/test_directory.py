@@ -324,6 +324,15 @@ def test_a_rename_gives_no_listed_name_even_if_no_other_group_has_it(world: Worl
     assert (world.info(group).kind, world.info(group).tags) == ("unlisted", frozenset())
 
 
+def test_a_new_name_of_a_group_is_taken_from_whoever_speaks_first_under_it(world: World) -> None:
+    group, _ = world.hear("@@1", "会员群", "@a", "小满")
+    for who, called in (("@b", "二群"), ("@c", "二群"), ("@d", "会员群"), ("@e", "")):
+        world.hear("@@1", called, who, who)
+        with world.database.reading() as connection:
+            name = connection.scalar(select(groups.c.name).where(groups.c.id == group))
+        assert name == (called or "会员群")
+
+
 def test_a_group_whose_name_could_not_be_read_at_first_is_listed_by_it(world: World) -> None:
     world.hear("@@1", "", "@a", "小满")
     world.see("@@1", "会员群", ("@a", "小满"))
