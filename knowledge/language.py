@@ -29,6 +29,8 @@ _RUN = re.compile(rf"[{_HAN_KANA}]+|[a-z0-9]+(?:[.\-_+#][a-z0-9]+)*[+#]*")
 _LATIN = re.compile(r"[a-z0-9]+(?:[.\-_+#][a-z0-9]+)*[+#]*")
 _CJK = re.compile(rf"[{_HAN_KANA}]")
 _STICKER = re.compile(r"\[[\u4e00-\u9fffA-Za-z]{1,6}\]")
+# What has to be looked up before it is kept. Letters and digits of any script are \w.
+_UNUSUAL = re.compile(r"[^\w \n+~$€£¥°%!\"#&'()*,\-./:;?@\[\\\]{}，。、；：“”‘’《》【】·—…]")
 _CLAUSE = re.compile(r"[。！？!?；;\n]+|[，,、~～…]+|(?<=[\u4e00-\u9fff])\s+(?=[\u4e00-\u9fff])")
 _LEANS = re.compile(
     r"^那|这个|那个|这款|那款|这种|那种|这些|那些|它|上面|刚才|刚刚说|前面说|同款|呢\W*$|^也|それ|これ"
@@ -52,14 +54,16 @@ def plain(text: str) -> str:
     text = _STICKER.sub(" ", unicodedata.normalize("NFKC", text)).lower().translate(SIMPLIFIED)
     if text.isascii():
         return " ".join(text.split())
-    kept = []
-    for character in text:
-        category = unicodedata.category(character)
-        if category in ("Cf", "Mn"):
-            continue
-        # Cc: line breaks still separate clauses, everything else in C and S is not language.
-        kept.append(character if category[0] in "LNP" or character in "\n+~$€£¥°%" else " ")
-    return re.sub(r"[^\S\n]+", " ", "".join(kept)).strip()
+    return re.sub(r"[^\S\n]+", " ", _UNUSUAL.sub(_spelled, text)).strip()
+
+
+def _spelled(found: re.Match[str]) -> str:
+    """What stands for one character that is not plainly part of the language."""
+    category = unicodedata.category(found.group())
+    if category in ("Cf", "Mn"):
+        return ""
+    # Cc: line breaks still separate clauses, everything else in C and S is not language.
+    return found.group() if category[0] in "LNP" else " "
 
 
 def clipped(text: str) -> str:
@@ -131,9 +135,14 @@ class Language:
         self._latin = {compact(way): self._concept[way] for way in latin}
         self._concepts = re.compile(_longest_of(self._concept.keys() - latin))
         self._filler = re.compile(_longest_of({*FILLER, *LIGHT, *PROTECTED}))
+        # One text is laid out in several ways right after another, and searched for them each time.
+        self._remembered = lru_cache(maxsize=16)(self._marked)
 
     def concepts(self, text: str) -> tuple[str, ...]:
         """The concept marks in a plain text, each once: CJK, then Latin, as they appear."""
+        return self._remembered(text)
+
+    def _marked(self, text: str) -> tuple[str, ...]:
         found = [self._mark(match) for match in self._concepts.finditer(text)]
         found += [
             self._latin[word] for word in map(compact, _LATIN.findall(text)) if word in self._latin
@@ -245,6 +254,8 @@ def _whole(words: Iterable[str]) -> re.Pattern[str]:
 
 def compact(word: str) -> str:
     """MT-05, MT_05 and MT05 are one model number; C++ and 5.5 stay what they are."""
+    if "-" not in word and "_" not in word:
+        return word  # most are; asked some dozen times for every entry
     return re.sub(r"(?<=[a-z0-9])[-_](?=[a-z0-9])", "", word)
 
 

@@ -9,7 +9,7 @@ from langchain_core.embeddings import Embeddings
 
 from knowledge.audience import SearchScope
 from knowledge.egress import Refused
-from knowledge.vectors import Vectors, from_chroma, unfit
+from knowledge.vectors import Vectors, from_chroma, unfit, unreachable
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +83,7 @@ class Nearness:
             return
         self._failing.add(what)
         foreseen = isinstance(error, Refused | ConnectionError | TimeoutError)
+        foreseen = foreseen or unreachable(error)
         log.warning(
             "the %s failed (%s); searching by words alone until it is back", what,
             (foreseen and str(error)) or type(error).__name__,

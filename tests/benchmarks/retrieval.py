@@ -81,7 +81,7 @@ def measured(size: int, folder: Path) -> dict[str, Any]:
     questions = asked(QUESTIONS, size)
     told["both"] = _times(lambda q: index.search(q, _SCOPE, _now()), questions)
     told |= _parts(index, language, embeddings, questions)
-    told["langchain"] = _langchain(index, questions[:100])
+    told["langchain"] = _langchain(folder / "plain", embeddings, size, questions[:100])
     index.close()
     database.close()
     return told
@@ -156,12 +156,21 @@ def _parts(
     return {"words": _times(words, questions), "vectors": _times(vectors, questions)}
 
 
-def _langchain(index: Index, questions: Sequence[str]) -> dict[str, float]:
-    """The plain retriever of LangChain over the same Chroma collection."""
-    stores = index._stores
-    assert stores is not None
-    retriever = stores.vectors._store("open").as_retriever(search_kwargs={"k": 5})
-    return _times(retriever.invoke, questions)
+def _langchain(
+    folder: Path, embeddings: LocalEmbeddings, size: int, questions: Sequence[str]
+) -> dict[str, float]:
+    """The plain retriever of LangChain over Chroma."""
+    from langchain_chroma import Chroma
+
+    store = Chroma(
+        collection_name="plain", persist_directory=str(folder), embedding_function=embeddings,
+        collection_configuration={"hnsw": {"space": "cosine"}},
+    )  # fmt: skip
+    rows = entries(size)
+    for start in range(0, size, 1_000):
+        batch = rows[start : start + 1_000]
+        store.add_texts([question for question, _ in batch])
+    return _times(store.as_retriever(search_kwargs={"k": 5}).invoke, questions)
 
 
 def _times(work: Callable[[str], object], questions: Sequence[str]) -> dict[str, float]:

@@ -545,8 +545,8 @@ def test_only_a_vector_store_that_is_of_no_use_is_built_again(
 ) -> None:
     assert hosted._stores is not None
     vectors = hosted._stores.vectors
-    refusing = Refusing(vectors._collections[0], error)
-    vectors._collections[0] = refusing
+    refusing = Refusing(vectors._searched[0], error)
+    vectors._searched[0] = refusing
     hosted._nearness = Nearness(hosted.embeddings, server=server)
     refusing.times = times
     for _ in range(9):
