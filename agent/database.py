@@ -5,7 +5,8 @@ SQLite (WAL, full sync) by default, PostgreSQL by URL. Two ways to write:
 `await database.write(work)` on the busy path, which commits together whatever work
 waits at that moment (group commit: one fsync for many, each still durable before its
 `await` returns). `work` takes a connection, touches nothing but the database, and may
-be run again after a rollback.
+be run again after a rollback. `database.write_together(work, piece)` is the same for work
+that is cheaper for many pieces at once.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, Connection, Engine, MetaData, create_engine, event
@@ -107,12 +109,24 @@ class Database:
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` in a transaction shared with other waiting work; durable on return."""
-        self._start_writer()
-        loop = asyncio.get_running_loop()
-        unit = _Unit(work, loop, loop.create_future())
-        self._queue.put(unit)
-        result: T = await unit.future
+        result: T = await self._queued(_Unit(work))
         return result
+
+    async def write_together(
+        self, work: Callable[[Connection, Sequence[T]], None], piece: T
+    ) -> None:
+        """As `write`, with the pieces that wait for the same `work` given to one call of it.
+
+        They are done at the place of the first of them. Where that fails, each is done by itself.
+        """
+        await self._queued(_Unit(partial(_alone, work, piece), work, piece))
+
+    def _queued(self, unit: _Unit) -> asyncio.Future[Any]:
+        self._start_writer()
+        unit.loop = asyncio.get_running_loop()
+        unit.future = unit.loop.create_future()
+        self._queue.put(unit)
+        return unit.future
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on a reading connection in another thread."""
@@ -179,8 +193,7 @@ class Database:
         for attempt in range(_ATTEMPTS):
             try:
                 with self.transaction() as connection:
-                    for unit in units:
-                        unit.result = unit.work(connection)
+                    _perform(connection, units)
                 return
             except StorageUnavailable as error:
                 if attempt == _ATTEMPTS - 1 or not _lost_a_race(error.__cause__):
@@ -190,12 +203,18 @@ class Database:
 class _Unit:
     """A piece of work on its way through the writer thread and back."""
 
-    __slots__ = ("error", "future", "loop", "result", "work")
+    __slots__ = ("error", "future", "loop", "piece", "result", "together", "work")
+
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
 
     def __init__(
-        self, work: Work[Any], loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]
+        self,
+        work: Work[Any],
+        together: Callable[[Connection, Sequence[Any]], None] | None = None,
+        piece: Any = None,
     ) -> None:
-        self.work, self.loop, self.future = work, loop, future
+        self.work, self.together, self.piece = work, together, piece
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -206,6 +225,24 @@ class _Unit:
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.result)
+
+
+def _alone(
+    work: Callable[[Connection, Sequence[T]], None], piece: T, connection: Connection
+) -> None:
+    work(connection, [piece])
+
+
+def _perform(connection: Connection, units: Sequence[_Unit]) -> None:
+    alike: dict[object, list[Any]] = {}
+    for unit in units:
+        if unit.together is not None:
+            alike.setdefault(unit.together, []).append(unit.piece)
+    for unit in units:
+        if unit.together is None:
+            unit.result = unit.work(connection)
+        elif pieces := alike.pop(unit.together, None):
+            unit.together(connection, pieces)
 
 
 def _hand_back(batch: list[_Unit]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -380,17 +380,22 @@ class Responder:
     # -- concluding -----------------------------------------------------------------
 
     async def _conclude(self, verdicts: Sequence[Verdict]) -> None:
-        await self._written(
-            lambda connection: self._conclusions.write(connection, verdicts, self._now())
-        )
+        await self._lasting(lambda: self._database.write_together(self._write_all, verdicts))
         self._publish([case for v in verdicts for case in (v.case, *v.others)])
 
+    def _write_all(self, connection: Connection, concluded: Sequence[Sequence[Verdict]]) -> None:
+        verdicts = [verdict for verdicts in concluded for verdict in verdicts]
+        self._conclusions.write(connection, verdicts, self._now())
+
     async def _written(self, work: Callable[[Connection], None]) -> None:
+        await self._lasting(lambda: self._database.write(work))
+
+    async def _lasting(self, write: Callable[[], Awaitable[None]]) -> None:
         """Write a conclusion as soon as the database takes it, while the lease may last."""
         until = self._now() + timedelta(seconds=self._lease_seconds)
         while True:
             try:
-                return await self._database.write(work)
+                return await write()
             except StorageUnavailable as error:
                 if self._now() >= until:
                     raise

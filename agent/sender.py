@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -175,14 +175,8 @@ class Sender:
             log.exception("send failed in an unknown way", delivery=delivery.id)
             self._doubt(delivery.id, self._reconcile_seconds)
         else:
-            await self._settle(
-                partial(
-                    outbox.mark_sent,
-                    delivery_id=delivery.id,
-                    external_id=receipt.external_id,
-                    now=self._now(),
-                )
-            )
+            sent = (delivery.id, receipt.external_id, self._now())
+            await self._written(lambda: self._database.write_together(outbox.mark_all_sent, sent))
             self._in_hand.discard(delivery.id)
         self._feed.publish(f"group:{delivery.group_id}")
 
@@ -202,14 +196,18 @@ class Sender:
         self._in_hand.discard(delivery.id)
 
     async def _settle(self, work: Callable[..., T]) -> T:
-        """Write what became of a send; the network already knows, so try until it is written.
+        """Write what became of a send."""
+        return await self._written(lambda: self._database.write(work))
+
+    async def _written(self, write: Callable[[], Awaitable[T]]) -> T:
+        """The network already knows what became of a send, so try until it is written.
 
         A process that is being stopped gives up after a few tries: the next one clears it up.
         """
         tries_left = _LAST_TRIES
         while True:
             try:
-                return await self._database.write(work)
+                return await write()
             except StorageUnavailable as error:
                 log.error("outbox waits to settle", error=str(error))
                 tries_left -= self._stopping

@@ -13,6 +13,7 @@ from agent.outbox.reading import by_state, counts, sent_lately, unsent
 from agent.outbox.settling import (
     MAX_ATTEMPTS,
     cancel_occurrence,
+    mark_all_sent,
     mark_ambiguous,
     mark_failed,
     mark_sent,
@@ -38,6 +39,7 @@ __all__ = [
     "counts",
     "deliveries",
     "enqueue",
+    "mark_all_sent",
     "mark_ambiguous",
     "mark_failed",
     "mark_sent",

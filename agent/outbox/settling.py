@@ -33,6 +33,17 @@ def mark_sent(connection: Connection, delivery_id: int, external_id: str, now: d
     connection.execute(_MARK_SENT, {"delivery": delivery_id, "now": now, "external": external_id})
 
 
+def mark_all_sent(connection: Connection, sent: Sequence[tuple[int, str, datetime]]) -> None:
+    """The network took these: delivery, the network's id for it, when."""
+    connection.execute(
+        _MARK_SENT,
+        [
+            {"delivery": delivery_id, "external": external_id, "now": now}
+            for delivery_id, external_id, now in sent
+        ],
+    )
+
+
 _MARK_SENT = (
     update(deliveries)
     .where(deliveries.c.id == bindparam("delivery"), UNSETTLED)
