@@ -45,7 +45,7 @@ from agent.tickets.states import (
     State,
 )
 from agent.tickets.tables import ticket_askers, ticket_events, tickets
-from agent.tickets.terms import UNTIMED, Due, Start, Terms, Timer
+from agent.tickets.terms import UNTIMED, Due, Start, Terms, Timer, Untimed
 
 __all__ = [
     "ENDED_STATES",
@@ -69,6 +69,7 @@ __all__ = [
     "Terms",
     "Ticket",
     "Timer",
+    "Untimed",
     "ask_back",
     "assign",
     "came_back",

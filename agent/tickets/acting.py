@@ -18,7 +18,7 @@ from agent.messages import Mention
 from agent.messages import Text as TextContent
 from agent.splitting import LONGEST_TEXT
 from agent.tickets import timers
-from agent.tickets.recording import change, done_before, event, in_state
+from agent.tickets.recording import change, done_before, event, in_state, locked
 from agent.tickets.states import (
     LIVE_STATES,
     UNANSWERED_STATES,
@@ -131,6 +131,7 @@ def reply(
     Raises `UnknownTicket`, `TicketClosed`, `AnsweredMeanwhile` where somebody else was faster,
     `UsageError` for an empty or too long text, or where nobody can be reached.
     """
+    locked(connection, ticket_id)  # before looking: the same request may be under way
     if before := done_before(connection, request):
         return Sent(groups=tuple(before["group_names"]), people=before["people"])
     row = in_state(connection, ticket_id, LIVE_STATES)
@@ -193,6 +194,7 @@ def ask_back(
 
     Raises as `reply` does.
     """
+    locked(connection, ticket_id)  # before looking: the same request may be under way
     if before := done_before(connection, request):
         return Sent(groups=tuple(before["group_names"]), people=before["people"])
     row = in_state(connection, ticket_id, UNANSWERED_STATES)
@@ -398,9 +400,9 @@ def note(
     request: str | None = None,
 ) -> None:
     """Write something down for colleagues; members never read it."""
+    locked(connection, ticket_id)
     if done_before(connection, request) is not None:
         return
-    in_state(connection, ticket_id, frozenset(State))
     text = text.strip()
     if not text or len(text) > LONGEST_TEXT:
         raise UsageError(

@@ -46,6 +46,12 @@ def split_off(connection: Connection, asker_id: int, *, by: Actor, now: datetime
         "version": 1,
         "opened_at": asker.asked_at,
         "updated_at": now,
+        "answer": "",
+        "answered_by": "",
+        "answered_at": None,
+        "replies": 0,
+        "reopened": 0,
+        "entry_id": None,
     }
     del values["id"]
     new_id = int(connection.execute(tickets.insert().values(**values)).inserted_primary_key[0])  # type: ignore[index]

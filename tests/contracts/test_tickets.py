@@ -1,0 +1,391 @@
+"""The life of a ticket, on both databases."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from shop import NOW, SATO, Shop, after
+from sqlalchemy import Connection, select, update
+
+from agent import access, audit, outbox, tickets
+from agent.access import Role
+from agent.access.tables import users
+from agent.actors import Actor
+from agent.database import Database
+from agent.directory import groups, members
+from agent.errors import AnsweredMeanwhile, TicketChanged, TicketClosed, UsageError
+from agent.tickets import Due, Joined, Priority, Start, State, Timer, Untimed, timers
+
+CREAM = "有没有儿童面霜"
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def shop(database: Database) -> Shop:
+    return Shop(database)
+
+
+def user(shop: Shop, login: str) -> Actor:
+    with shop.database.transaction() as connection:
+        key = connection.execute(
+            users.insert().values(
+                login=login, name=login, roles=[Role.operator.value], active=True, created_at=NOW
+            )
+        ).inserted_primary_key
+        assert key is not None
+        return Actor(name=login, user_id=key[0])
+
+
+def do(shop: Shop, act: Any, *values: Any, by: Actor = SATO, **more: Any) -> Any:
+    with shop.database.transaction() as connection:
+        return act(connection, *values, by=by, now=more.pop("now", NOW), **more)
+
+
+def ticket(shop: Shop, number: int) -> tickets.Ticket:
+    with shop.database.reading() as connection:
+        return tickets.get(connection, number)
+
+
+def kinds(shop: Shop, number: int) -> list[str]:
+    with shop.database.reading() as connection:
+        return [event.kind for event in tickets.events(connection, number)]
+
+
+def queued(shop: Shop) -> list[tuple[str, str, list[str]]]:
+    """(kind, text, who is mentioned) of everything in the outbox."""
+    rows = outbox.deliveries.c
+    with shop.database.reading() as connection:
+        found = connection.execute(
+            select(rows.kind, rows.content, rows.mentions).order_by(rows.id)
+        ).all()
+    return [(row.kind, row.content["text"], [name for _, name in row.mentions]) for row in found]
+
+
+def test_from_open_to_closed_each_step_counts_the_version_and_is_audited(shop: Shop) -> None:
+    one = user(shop, "linda")
+    number = shop.ask("小满", CREAM).ticket_id
+    do(shop, tickets.claim, number, by=one)
+    assert ticket(shop, number).state is State.claimed
+    do(shop, tickets.reply, number, "四月上架", by=one)
+    assert ticket(shop, number).state is State.answered
+    do(shop, tickets.close, number, by=one)
+    found = ticket(shop, number)
+    assert (found.state, found.resolution, found.version) == (State.closed, "answered", 4)
+    assert kinds(shop, number) == ["opened", "claimed", "answered", "closed"]
+    with shop.database.reading() as connection:
+        entries = audit.entries(connection, f"ticket:{number}")
+    assert [entry["actor"] for entry in entries[1:]] == [f"user:{one.user_id}"] * 3
+    assert "四月上架" not in str(entries)
+
+
+def test_what_one_has_claimed_another_cannot_claim_but_take_over_by_handing_over(
+    shop: Shop,
+) -> None:
+    one, other = user(shop, "linda"), user(shop, "mao")
+    number = shop.ask("小满", CREAM).ticket_id
+    do(shop, tickets.claim, number, by=one)
+    with pytest.raises(UsageError, match="已经有人在处理"):
+        do(shop, tickets.claim, number, by=other)
+    do(shop, tickets.assign, number, other, by=one)
+    assert ticket(shop, number).assignee_id == other.user_id
+    do(shop, tickets.release, number, by=other)
+    assert (ticket(shop, number).state, ticket(shop, number).assignee_id) == (State.open, None)
+
+
+def test_acting_on_what_has_changed_since_it_was_read_is_refused(shop: Shop) -> None:
+    number = shop.ask("小满", CREAM).ticket_id
+    seen = ticket(shop, number).version
+    do(shop, tickets.tag, number, ["面霜"])
+    with pytest.raises(TicketChanged) as refused:
+        do(shop, tickets.close, number, version=seen)
+    assert refused.value.code == "changed"
+    assert ticket(shop, number).state is State.open
+
+
+def test_the_second_of_two_replies_written_at_once_is_not_sent(shop: Shop) -> None:
+    number = shop.ask("小满", CREAM).ticket_id
+    do(shop, tickets.reply, number, "四月上架", seen_replies=0)
+    with pytest.raises(AnsweredMeanwhile, match="佐藤 刚刚已经答复"):
+        do(shop, tickets.reply, number, "没有", by=user(shop, "mao"), seen_replies=0)
+    assert [text for _, text, _ in queued(shop)] == ["四月上架"]
+    do(shop, tickets.reply, number, "五月到货", by=user(shop, "linda"), seen_replies=1)
+    assert [text for _, text, _ in queued(shop)] == ["四月上架", "五月到货"]
+
+
+def test_the_same_request_twice_sends_once(shop: Shop) -> None:
+    number = shop.ask("小满", CREAM).ticket_id
+    first = do(shop, tickets.reply, number, "四月上架", request="r1")
+    do(shop, tickets.close, number)
+    assert do(shop, tickets.reply, number, "四月上架", request="r1") == first
+    assert len(queued(shop)) == 1
+
+
+def test_the_same_request_from_many_at_once_sends_once(shop: Shop) -> None:
+    number = shop.ask("小满", CREAM).ticket_id
+    faults: list[BaseException] = []
+
+    def send() -> None:
+        try:
+            do(shop, tickets.reply, number, "四月上架", request="r1", seen_replies=0)
+        except BaseException as error:  # noqa: BLE001
+            faults.append(error)
+
+    threads = [threading.Thread(target=send) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert len(queued(shop)) == 1
+
+
+def test_asked_back_it_waits_for_the_member_and_then_goes_on(shop: Shop) -> None:
+    one = user(shop, "linda")
+    opened = shop.ask("小满", CREAM)
+    number = opened.ticket_id
+    do(shop, tickets.ask_back, number, "宝宝多大了？", by=one)
+    assert queued(shop) == [("ask_back", "宝宝多大了？", ["小满"])]
+    waiting = ticket(shop, number)
+    assert (waiting.state, waiting.waiting_since) == (State.waiting, NOW)
+    with shop.database.transaction() as connection:
+        tickets.came_back(
+            connection, number, "两岁", member_id=waiting.askers[0].member_id, turn_id=None,
+            now=after(600),
+        )  # fmt: skip
+    back = ticket(shop, number)
+    assert (back.state, back.assignee_id, back.waiting_since) == (State.claimed, one.user_id, None)
+    assert kinds(shop, number) == ["opened", "asked_back", "came_back"]
+
+
+def test_merged_tickets_get_one_reply_and_can_be_parted_again(shop: Shop) -> None:
+    first = shop.ask("小满", CREAM).ticket_id
+    second = shop.ask("阿杰", "小朋友能用哪款霜", "护肤群").ticket_id
+    do(shop, tickets.merge, second, first)
+    assert ticket(shop, first).groups == ("会员群", "护肤群")
+    with pytest.raises(TicketClosed, match=f"已合并到 #{first}"):
+        do(shop, tickets.reply, second, "有")
+    do(shop, tickets.unmerge, second)
+    assert [a.member for a in ticket(shop, first).askers] == ["小满"]
+    assert [a.member for a in ticket(shop, second).askers] == ["阿杰"]
+    assert ticket(shop, second).state is State.open
+    do(shop, tickets.merge, second, first)
+    do(shop, tickets.reply, first, "有")
+    assert [mentioned for _, _, mentioned in queued(shop)] == [["小满"], ["阿杰"]]
+    with pytest.raises(UsageError):
+        do(shop, tickets.unmerge, second)
+
+
+def test_what_was_merged_twice_is_parted_as_it_came(shop: Shop) -> None:
+    a = shop.ask("小满", CREAM).ticket_id
+    b = shop.ask("阿杰", "小朋友能用哪款霜").ticket_id
+    c = shop.ask("豆豆妈", "婴儿霜有吗").ticket_id
+    do(shop, tickets.merge, a, b)
+    do(shop, tickets.merge, b, c)
+    assert [asker.member for asker in ticket(shop, c).askers] == ["小满", "阿杰", "豆豆妈"]
+    do(shop, tickets.unmerge, b)
+    assert [asker.member for asker in ticket(shop, b).askers] == ["小满", "阿杰"]
+    do(shop, tickets.unmerge, a)
+    assert [asker.member for asker in ticket(shop, a).askers] == ["小满"]
+    assert [asker.member for asker in ticket(shop, b).askers] == ["阿杰"]
+
+
+def test_a_ticket_is_not_merged_into_itself_or_into_one_that_has_ended(shop: Shop) -> None:
+    first, second = shop.ask("小满", CREAM).ticket_id, shop.ask("阿杰", "包邮吗").ticket_id
+    with pytest.raises(UsageError, match="它自己"):
+        do(shop, tickets.merge, first, first)
+    do(shop, tickets.close, second)
+    with pytest.raises(TicketClosed):
+        do(shop, tickets.merge, first, second)
+
+
+def test_how_alike_a_joined_question_is_can_be_seen_and_the_joining_undone(shop: Shop) -> None:
+    number = shop.ask("小满", "你们有没有儿童面霜卖").ticket_id
+    shop.ask("阿杰", "你们有没有儿童面霜", at=60)
+    asker = ticket(shop, number).askers[1]
+    assert asker.joined_as is Joined.similar
+    assert 0.8 <= asker.similarity < 1
+    new = do(shop, tickets.split_off, asker.id)
+    assert [one.member for one in ticket(shop, number).askers] == ["小满"]
+    alone = ticket(shop, new)
+    assert ([one.member for one in alone.askers], alone.opened_at) == (["阿杰"], after(60))
+    with pytest.raises(UsageError, match="只有这一位"):
+        do(shop, tickets.split_off, alone.askers[0].id)
+
+
+def test_splitting_off_the_first_asker_leaves_the_ticket_to_the_next(shop: Shop) -> None:
+    number = shop.ask("小满", CREAM).ticket_id
+    shop.ask("阿杰", CREAM, "护肤群", at=60)
+    do(shop, tickets.split_off, ticket(shop, number).askers[0].id)
+    left = ticket(shop, number)
+    assert ([one.member for one in left.askers], left.group) == (["阿杰"], "护肤群")
+
+
+class Promises(Untimed):
+    """Two hours for an answer; half an hour for other members."""
+
+    def opened(self, connection: Connection, asked: tickets.Asked, now: datetime) -> Start:
+        due = {Timer.response_over: now + 2 * HOUR}
+        return Start(
+            priority=Priority.high,
+            peers_until=now + HOUR / 2,
+            due=Due(response_at=now + 2 * HOUR, timers=due),
+        )
+
+
+def ask(shop: Shop, who: str, *, at: float = 0, to_peers: bool = False) -> int:
+    info, member = shop.asker(who)
+    asked = tickets.Asked(
+        group=info, member=member, turn_id=None, question=CREAM, reason="x", to_peers=to_peers
+    )
+    with shop.database.transaction() as connection:
+        return tickets.open_or_join(connection, asked, after(at), Promises()).ticket_id
+
+
+def waits(shop: Shop, number: int) -> Mapping[Timer, datetime]:
+    with shop.database.reading() as connection:
+        return timers.waiting(connection, number)
+
+
+def test_asking_again_moves_no_clock(shop: Shop) -> None:
+    number = ask(shop, "小满")
+    for at in (600, 1200):
+        ask(shop, "小满", at=at)
+    ask(shop, "阿杰", at=1800)
+    found = ticket(shop, number)
+    assert found.response_due_at == NOW + 2 * HOUR
+    assert waits(shop, number) == {Timer.response_over: NOW + 2 * HOUR}
+    assert kinds(shop, number) == ["opened", "nudged", "nudged", "joined"]
+
+
+def test_who_calls_the_bot_ends_the_time_of_other_members(shop: Shop) -> None:
+    number = ask(shop, "小满", to_peers=True)
+    assert ticket(shop, number).peers_until == NOW + HOUR / 2
+    assert Timer.peers in waits(shop, number)
+    ask(shop, "阿杰", at=60, to_peers=True)
+    assert ticket(shop, number).peers_until is not None
+    ask(shop, "豆豆妈", at=120)
+    assert ticket(shop, number).peers_until is None
+    assert Timer.peers not in waits(shop, number)
+
+
+def test_an_answer_puts_its_deadlines_away(shop: Shop) -> None:
+    number = ask(shop, "小满")
+    do(shop, tickets.reply, number, "四月上架")
+    assert waits(shop, number) == {}
+
+
+def test_a_timer_goes_off_once_and_is_taken_by_one(shop: Shop) -> None:
+    number = ask(shop, "小满")
+    with shop.database.transaction() as connection:
+        assert timers.take_due(connection, NOW + HOUR) == []
+        assert timers.next_due(connection) == NOW + 2 * HOUR
+    with shop.database.transaction() as connection:
+        taken = timers.take_due(connection, NOW + 3 * HOUR)
+    assert [(off.ticket_id, off.kind) for off in taken] == [(number, Timer.response_over)]
+    with shop.database.transaction() as connection:
+        assert timers.take_due(connection, NOW + 3 * HOUR) == []
+        assert timers.next_due(connection) is None
+
+
+def test_a_timer_whose_notice_was_not_committed_goes_off_again(shop: Shop) -> None:
+    ask(shop, "小满")
+    with shop.database.engine.connect() as connection:
+        assert timers.take_due(connection, NOW + 3 * HOUR)
+        connection.rollback()  # as when the process is killed
+    with shop.database.transaction() as connection:
+        assert timers.take_due(connection, NOW + 3 * HOUR)
+
+
+def test_each_group_reads_the_answer_in_its_language(shop: Shop) -> None:
+    number = shop.ask("小满", CREAM).ticket_id
+    shop.ask("花子", CREAM, "护肤群")
+    with shop.database.transaction() as connection:
+        connection.execute(update(groups).where(groups.c.name == "护肤群").values(language="ja"))
+    do(shop, tickets.reply, number, "四月上架", in_languages={"ja": "四月に発売します"})
+    assert [text for _, text, _ in queued(shop)] == ["四月上架", "四月に発売します"]
+
+
+def test_who_has_left_is_not_mentioned_and_a_group_that_is_gone_gets_nothing(shop: Shop) -> None:
+    number = shop.ask("小满", CREAM).ticket_id
+    shop.ask("阿杰", CREAM)
+    shop.ask("花子", CREAM, "护肤群")
+    with shop.database.transaction() as connection:
+        connection.execute(update(members).where(members.c.name == "阿杰").values(present=False))
+        connection.execute(update(groups).where(groups.c.name == "护肤群").values(present=False))
+    sent = do(shop, tickets.reply, number, "四月上架")
+    assert queued(shop) == [("reply", "四月上架", ["小满"])]
+    assert (sent.groups, sent.unreachable, sent.left) == (("会员群",), ("护肤群",), ("阿杰",))
+
+
+def test_where_nobody_is_left_the_operator_is_told_and_the_ticket_stays(shop: Shop) -> None:
+    number = shop.ask("小满", CREAM).ticket_id
+    with shop.database.transaction() as connection:
+        connection.execute(update(members).values(present=False))
+    with pytest.raises(UsageError, match="联系不到"):
+        do(shop, tickets.reply, number, "四月上架")
+    assert ticket(shop, number).state is State.open
+    do(shop, tickets.close, number)
+
+
+def test_reopened_it_can_be_answered_again(shop: Shop) -> None:
+    number = shop.ask("小满", CREAM).ticket_id
+    do(shop, tickets.reply, number, "四月上架")
+    do(shop, tickets.close, number)
+    do(shop, tickets.reopen, number, why="disputed")
+    assert (ticket(shop, number).state, ticket(shop, number).reopened) == (State.open, 1)
+    do(shop, tickets.reply, number, "五月上架")
+    assert len(queued(shop)) == 2
+
+
+def test_an_expired_ticket_is_joined_by_nobody(shop: Shop) -> None:
+    number = shop.ask("小满", CREAM).ticket_id
+    with shop.database.transaction() as connection:
+        tickets.expire(connection, number, now=NOW)
+    assert ticket(shop, number).state is State.expired
+    assert shop.ask("阿杰", CREAM).ticket_id != number
+
+
+@pytest.mark.parametrize("state", ["claimed", "waiting"])
+def test_a_ticket_somebody_works_on_is_joined_like_an_open_one(shop: Shop, state: str) -> None:
+    number = shop.ask("小满", CREAM).ticket_id
+    one = user(shop, "linda")
+    if state == "claimed":
+        do(shop, tickets.claim, number, by=one)
+    else:
+        do(shop, tickets.ask_back, number, "多大了？", by=one)
+    assert shop.ask("阿杰", CREAM) == tickets.Opened(ticket_id=number, joined=True)
+
+
+def test_an_operator_of_the_group_is_one_user_however_often_seen(shop: Shop) -> None:
+    _, member = shop.asker("佐藤")
+    with shop.database.transaction() as connection:
+        first = access.operator_in_wechat(connection, member, NOW)
+        again = access.operator_in_wechat(connection, member, NOW)
+    assert first == again
+    assert (first.login, first.may(Role.operator), first.may(Role.admin)) == (None, True, False)
+
+
+def test_twenty_operators_at_once_lose_no_tag_and_no_note(shop: Shop) -> None:
+    number = shop.ask("小满", CREAM).ticket_id
+
+    def work(name: str) -> None:
+        while True:
+            seen = ticket(shop, number)
+            try:
+                do(shop, tickets.tag, number, [*seen.tags, name], version=seen.version)
+                break
+            except TicketChanged:
+                continue
+        do(shop, tickets.note, number, name)
+
+    threads = [threading.Thread(target=work, args=(f"t{i:02}",)) for i in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ticket(shop, number).tags == tuple(f"t{i:02}" for i in range(20))
+    assert kinds(shop, number).count("noted") == 20
