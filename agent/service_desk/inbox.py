@@ -101,12 +101,12 @@ def inbox(
     limit: int = 100,
     offset: int = 0,
 ) -> Inbox:
-    """The most urgent first: by priority, then by what is due next, then by age."""
+    """The most urgent first: by priority, then by what is due next, then by age. Where only
+    answered or ended ones are wanted, what changed last comes first."""
+    waits = filters.states & UNANSWERED_STATES
+    order = _MOST_URGENT if waits else (tickets.c.updated_at.desc(), tickets.c.id.desc())
     found = connection.execute(
-        _filtered(_LINES, filters, now)
-        .order_by(tickets.c.priority, func.coalesce(next_due, _NEVER), tickets.c.id)
-        .limit(limit + 1)
-        .offset(offset)
+        _filtered(_LINES, filters, now).order_by(*order).limit(limit + 1).offset(offset)
     ).all()
     shown = found[:limit]
     several = [row.id for row in shown if row.askers > 1]
@@ -118,7 +118,7 @@ def inbox(
     )
 
 
-_NEVER = 2**62
+_MOST_URGENT = (tickets.c.priority, func.coalesce(next_due, 2**62), tickets.c.id)
 _LINES = (
     select(
         tickets.c.id,

@@ -90,6 +90,15 @@ async def test_after_the_first_response_the_solution_is_what_is_due(desk: Desk) 
     assert line.due_at is None
 
 
+async def test_of_those_that_are_done_the_last_comes_first(desk: Desk) -> None:
+    one = desk.user("linda")
+    a, b, c = (desk.shop.ask("小满", q).ticket_id for q in QUESTIONS[:3])
+    for at, number in enumerate((b, c, a)):
+        desk.at = at
+        await desk.service.close(one, number)
+    assert await desk.numbers(one, states=frozenset({State.closed})) == [a, c, b]
+
+
 async def test_filters_and_counts_agree(desk: Desk) -> None:
     one, other = desk.user("linda"), desk.user("mao")
     a, b, c, d, e = (desk.shop.ask("小满", q).ticket_id for q in QUESTIONS)
