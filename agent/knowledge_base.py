@@ -281,9 +281,7 @@ class KnowledgeBase:
 
     def refresh(self, progress: Progress | None = None, *, rebuild: bool = False) -> None:
         """Bring the index to what the catalog holds."""
-        with self._database.reading() as connection:
-            pending = self.index.pending(connection, rebuild=rebuild)
-        self.index.apply(pending, progress)
+        self.index.follow(self._database.reading, progress, rebuild=rebuild)
         with self._database.reading() as connection:
             self.calibrate(connection)
 

@@ -77,6 +77,18 @@ class Slot:
         (self.folder / "mark.json").unlink(missing_ok=True)
         self.mark = None
 
+    @staticmethod
+    def hosted(folder: Path) -> Path:
+        """Stands in a generation whose vectors are on a server, and holds the name they have."""
+        return folder / "hosted"
+
+    def abandoned(self) -> list[Path]:
+        """Generations that are not in use and whose vectors may still be on a server; their
+        folders stay until whoever can reach it removes both."""
+        kept = self.mark.generation if self.mark else ""
+        found = self.folder.glob("generation-*")
+        return [each for each in found if each.name != kept and self.hosted(each).exists()]
+
     @property
     def opening(self) -> Path:
         """Exists while the stores are being opened. Native code that dies on a damaged file takes
@@ -96,7 +108,7 @@ class Slot:
     def _sweep(self) -> None:
         kept = self.mark.generation if self.mark else ""
         for folder in self.folder.glob("generation-*"):
-            if folder.name != kept:
+            if folder.name != kept and not self.hosted(folder).exists():
                 shutil.rmtree(folder, ignore_errors=True)
         if not kept:
             self.opening.unlink(missing_ok=True)

@@ -146,7 +146,8 @@ def _server(url: str, seconds: float) -> Any:
         @property
         def _system(self) -> System:
             system = super()._system
-            system.instance(ServerAPI)._session.timeout = seconds
+            api: Any = system.instance(ServerAPI)  # type: ignore[type-abstract]
+            api._session.timeout = seconds
             return system
 
     parts = urlsplit(url)

@@ -14,6 +14,7 @@ from knowledge.catalog.reading import (
     changes_since,
     count,
     count_by_source,
+    count_changes,
     from_file,
     get,
     history,
@@ -28,7 +29,7 @@ from knowledge.catalog.tables import EntryState, Instant, entries, metadata, sou
 __all__ = [
     "Entry", "EntryState", "Instant", "NoSuchEntry", "Scope", "SearchScope", "Selection",
     "SourceReport", "SyncReport", "add_entry", "approve", "changes_since", "content_hashes",
-    "count", "count_by_source", "edit", "entries", "everybody", "from_file", "get", "history",
-    "identity", "list_entries", "metadata", "retire", "revision", "selected", "sources", "state",
-    "sync", "sync_in_steps",
+    "count", "count_by_source", "count_changes", "edit", "entries", "everybody", "from_file",
+    "get", "history", "identity", "list_entries", "metadata", "retire", "revision", "selected",
+    "sources", "state", "sync", "sync_in_steps",
 ]  # fmt: skip

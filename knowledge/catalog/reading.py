@@ -178,3 +178,11 @@ def changes_since(
     if live_only:
         query = query.where(entries.c.state == EntryState.LIVE.value)
     return [entry_of(row) for row in connection.execute(query)]
+
+
+def count_changes(connection: Connection, seen: int, *, live_only: bool = False) -> int:
+    """How many entries `changes_since` tells of."""
+    query = sa.select(sa.func.count()).select_from(entries).where(entries.c.revision > seen)
+    if live_only:
+        query = query.where(entries.c.state == EntryState.LIVE.value)
+    return connection.scalar(query) or 0
