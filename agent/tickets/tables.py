@@ -66,7 +66,7 @@ Index(
     postgresql_where=UNANSWERED,
 )
 Index("tickets_by_state", tickets.c.state, tickets.c.id)
-Index("tickets_by_update", tickets.c.updated_at)
+Index("tickets_by_update", tickets.c.state, tickets.c.updated_at, tickets.c.id)
 Index("tickets_by_assignee", tickets.c.assignee_id, tickets.c.state)
 
 ticket_askers = Table(

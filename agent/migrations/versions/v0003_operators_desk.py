@@ -80,7 +80,7 @@ def _tickets() -> None:
         sqlite_where=sa.text(_UNANSWERED),
         postgresql_where=sa.text(_UNANSWERED),
     )
-    op.create_index("tickets_by_update", "tickets", ["updated_at"], unique=False)
+    op.create_index("tickets_by_update", "tickets", ["state", "updated_at", "id"], unique=False)
     op.create_index("tickets_by_assignee", "tickets", ["assignee_id", "state"], unique=False)
 
 
