@@ -30,6 +30,7 @@ from knowledge.web_pages.responses import (
     Disallowed,
     Failed,
     Response,
+    Unallowed,
     body_of,
     charset_of,
     is_plain,
@@ -71,6 +72,11 @@ class Fetching:
     def user_agent(self) -> str:
         """Names the program and, if the owner gives one, a page or address to complain to."""
         return f"{TOKEN}/1.0 (knowledge base of a community{self.contact and f'; {self.contact}'})"
+
+    @property
+    def allowed(self) -> str:
+        """Tells one set of allowed hosts from another."""
+        return " ".join(sorted(self.allowed_hosts))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +136,8 @@ def refresh(
 def _due(visit: Visit | None, now: datetime, how: Fetching) -> bool:
     if visit is None or not visit.checked_at:
         return True
+    if visit.unallowed_by is not None and visit.unallowed_by != how.allowed:
+        return True  # what was refused may be allowed now
     pause = how.retry_after if visit.failures and not visit.missing else how.refresh_every
     return now - datetime.fromisoformat(visit.checked_at) >= pause
 
@@ -150,11 +158,13 @@ def _site(
         for number, address in enumerate(addresses):
             if number:
                 how.sleep(visitor.pause(address))
-            outcomes[address] = _one(visitor, store, address, now)
+            outcomes[address] = _one(visitor, store, address, now, how)
     return outcomes
 
 
-def _one(visitor: _Visitor, store: PageStore, address: str, now: datetime) -> tuple[str, str]:
+def _one(
+    visitor: _Visitor, store: PageStore, address: str, now: datetime, how: Fetching
+) -> tuple[str, str]:
     before = store.visit(address) or Visit(address=address)
     told = now.isoformat()
     try:
@@ -164,6 +174,7 @@ def _one(visitor: _Visitor, store: PageStore, address: str, now: datetime) -> tu
             before, checked_at=told, problem=error.message, remedy=error.remedy,
             failures=before.failures + 1, missing=before.missing + 1 if error.missing else 0,
             forbidden=isinstance(error, Disallowed),
+            unallowed_by=how.allowed if isinstance(error, Unallowed) else None,
         )  # fmt: skip
         store.keep(visit)
         if visit.gone:
@@ -171,7 +182,7 @@ def _one(visitor: _Visitor, store: PageStore, address: str, now: datetime) -> tu
         return "failed", error.message
     fresh = replace(
         before, checked_at=told, fetched_at=told, problem="", remedy="", failures=0, missing=0,
-        forbidden=False,
+        forbidden=False, unallowed_by=None,
     )  # fmt: skip
     if response.status == 304:
         store.keep(fresh)
@@ -285,6 +296,8 @@ class _Visitor:
             return self._store.robots_text(site)
         try:
             text = self._robots_fetched(f"{site}/robots.txt", deadline)
+        except Unallowed:
+            raise
         except Failed as error:
             if known:
                 return self._store.robots_text(site)
@@ -327,7 +340,7 @@ class _Visitor:
                 address, allowed_hosts=self._how.allowed_hosts, resolve=self._how.resolve
             )
         except Refused as error:
-            raise Failed(error.message, error.remedy) from error
+            raise Unallowed(error.message, error.remedy) from error
         parts = urlsplit(address)
         try:
             pinned = httpx2.URL(address).copy_with(host=ip)

@@ -25,6 +25,10 @@ class Failed(Exception):
         self.message, self.remedy, self.missing = message, remedy, missing
 
 
+class Unallowed(Failed):
+    """Our own configuration keeps us from asking there."""
+
+
 class Disallowed(Failed):
     """A page that its site asks robots not to read."""
 

@@ -30,7 +30,8 @@ def kind_of_type(content_type: str) -> str | None:
 class Visit:
     """What is known of one address. Times are ISO 8601; `failures` counts tries in a row that
     failed, `missing` those among them in which the site itself said that the page is gone;
-    `forbidden` says that it asks robots not to read the page."""
+    `forbidden` says that it asks robots not to read the page; `unallowed_by` names the hosts that
+    were allowed when ours was the refusal, None where it was not."""
 
     address: str
     checked_at: str = ""
@@ -44,6 +45,7 @@ class Visit:
     failures: int = 0
     missing: int = 0
     forbidden: bool = False
+    unallowed_by: str | None = None
 
     @property
     def gone(self) -> bool:

@@ -206,6 +206,17 @@ def test_a_host_that_leads_inside_is_refused_whatever_its_name(
     assert site.asked == []
 
 
+def test_a_page_is_fetched_at_once_when_its_host_is_allowed(site: Site, store: PageStore) -> None:
+    site.says("/a", "<p>十点开门。</p>")
+    strangers = Fetching(sleep=lambda _: None)
+    assert refresh(store, site, "/a", how=strangers).failed
+    minute = timedelta(minutes=1)
+    assert refresh(store, site, "/a", now=NOW + minute, how=strangers).unchanged == 1
+    assert site.asked == []
+    assert refresh(store, site, "/a", now=NOW + 2 * minute).new == (f"{site.url}/a",)
+    assert store.page(f"{site.url}/a").problem == ""
+
+
 def test_a_redirect_to_the_inside_is_refused(site: Site, store: PageStore) -> None:
     site.says("/a", "", status=302, Location=f"http://localhost:{site.port}/secret")
     site.says("/secret", "<p>内部</p>")
