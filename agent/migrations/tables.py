@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import MetaData
 
 from agent import access, audit, directory, inbox, outbox, tickets  # noqa: F401  they define tables
+from agent.assignment import rotations as _rotations  # noqa: F401
 from agent.compliance import tables as _compliance  # noqa: F401
 from agent.database import metadata
 from knowledge import calibration, catalog  # noqa: F401

@@ -68,6 +68,7 @@ Index(
 Index("tickets_by_state", tickets.c.state, tickets.c.id)
 Index("tickets_by_update", tickets.c.state, tickets.c.updated_at, tickets.c.id)
 Index("tickets_by_assignee", tickets.c.assignee_id, tickets.c.state)
+Index("tickets_by_opening", tickets.c.opened_at)
 
 ticket_askers = Table(
     "ticket_askers",

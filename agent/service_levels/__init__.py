@@ -1,0 +1,1 @@
+"""What was promised to members, and when it is due."""
