@@ -50,7 +50,8 @@ class Selection:
 
     No `states` means any. `scope` wants entries of exactly that audience or, for tags, with one of
     its tags; `seen_by` those that a group may be answered from. `ends_from` and `ends_before`
-    bound the end of validity; an entry without one is outside of both.
+    bound the end of validity; an entry without one is outside of both. `valid_at` wants what is
+    valid at that moment.
     """
 
     states: frozenset[EntryState] = frozenset({EntryState.LIVE})
@@ -61,6 +62,7 @@ class Selection:
     seen_by: SearchScope | None = None
     ends_from: datetime | None = None
     ends_before: datetime | None = None
+    valid_at: datetime | None = None
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         wanted: list[sa.ColumnElement[bool]] = []
@@ -90,6 +92,10 @@ class Selection:
             wanted.append(entries.c.valid_to >= self.ends_from)
         if self.ends_before is not None:
             wanted.append(entries.c.valid_to < self.ends_before)
+        if self.valid_at is not None:
+            begins, ends = entries.c.valid_from, entries.c.valid_to
+            wanted.append(sa.or_(begins.is_(None), begins <= self.valid_at))
+            wanted.append(sa.or_(ends.is_(None), ends > self.valid_at))
         return wanted
 
 

@@ -194,8 +194,15 @@ def test_the_list_is_narrowed_by_what_is_asked_for(owner: Owner) -> None:
     assert questions("--text", "面膜") == files[1:]
     assert questions("--scope", "tag:vip") == ["会员日是哪天？"]
     assert questions("--scope", "group:新客群") == ["新人礼在哪领？"]
-    assert questions("--group", "新客群") == [*files, "新人礼在哪领？", "旧活动还有吗？"]
-    assert questions("--group", "会员群") == [*files, "会员日是哪天？", "旧活动还有吗？"]
+    assert questions("--group", "新客群") == [*files, "新人礼在哪领？"]
+    assert questions("--group", "会员群") == [*files, "会员日是哪天？"]
+    left_out = owner.types("knowledge", "list", "--group", "会员群")
+    assert "旧活动" not in left_out.out
+    assert "1 not valid at present left out: --whenever" in left_out.notes
+    whenever = ("--group", "会员群", "--whenever")
+    assert questions(*whenever) == [*files, "会员日是哪天？", "旧活动还有吗？"]
+    assert "expired" in owner.types("knowledge", "list", *whenever).out
+    assert questions("--group", "会员群", "--expired") == ["旧活动还有吗？"]
     assert questions("--expired") == ["旧活动还有吗？"]
     assert questions("--expiring", "30000") == ["会员日是哪天？"]
     assert questions("--expiring", "30") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,8 +41,12 @@ def list_(
     text: Annotated[str | None, typer.Option(help="Only with this text in them.")] = None,
     scope: InScope = None,
     group: Annotated[
-        str | None, typer.Option(help="Only what this group may be answered from.")
+        str | None, typer.Option(help="Only what this group may be answered from now.")
     ] = None,
+    whenever: Annotated[
+        bool,
+        typer.Option("--whenever", help="With --group: also what has expired or is yet to come."),
+    ] = False,
     expired: Annotated[bool, typer.Option("--expired", help="Only what has expired.")] = False,
     expiring: Annotated[
         int | None, typer.Option(min=0, help="Only what expires within so many days.")
@@ -76,6 +81,11 @@ def list_(
             ends_from=ends_from,
             ends_before=now if expired else ends_before,
         )
+        left_out = 0
+        if group and not (whenever or expired or expiring is not None):
+            every = catalog.count(connection, selection)
+            selection = replace(selection, valid_at=now)
+            left_out = every - catalog.count(connection, selection)
         total = catalog.count(connection, selection)
         found = catalog.selected(
             connection, selection, offset=(page - 1) * per_page, limit=per_page
@@ -84,7 +94,8 @@ def list_(
         known = catalog.count_by_source(connection)
     if as_json:
         entries = [view.as_json(entry, settings, now) for entry in found]
-        opening.print_json({"total": total, "page": page, "entries": entries})
+        told = {"total": total, "page": page, "not_valid_now": left_out, "entries": entries}
+        opening.print_json(told)
         return
     if found:
         view.print_list(found, settings, now)
@@ -92,6 +103,8 @@ def list_(
     more = f"; next: --page {page + 1}" if last < total else ""
     shown = f"{(page - 1) * per_page + 1} to {last} of {total}{more}" if found else ""
     given.note(shown or _nothing(selection, total, known))
+    if left_out:
+        given.note(f"{left_out} not valid at present left out: --whenever shows them too")
     if drafts and not (state and {"draft", "all"} & set(state)):
         given.note(f"{drafts} draft(s) wait for approval: shequn knowledge list --state draft")
 
