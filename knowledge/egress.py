@@ -23,6 +23,8 @@ class Purpose(StrEnum):
     EMBEDDING = "embedding"
     TRANSCRIPTION = "transcription"
     DESCRIPTION = "description"
+    TRANSLATION = "translation"
+    REWRITING = "rewriting"  # an answered question into knowledge
 
 
 @dataclass(frozen=True, kw_only=True)

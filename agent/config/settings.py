@@ -38,6 +38,7 @@ from agent.config.sections import (
     WebAccount,
     WechatyAccount,
 )
+from agent.config.translation import Translation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     model: Model = Model()
     media: Media = Media()
     egress: Egress = Egress()
+    translation: Translation = Translation()
     pacing: Pacing = Pacing()
     offers: Offers = Offers()
     texts: Texts = Texts()

@@ -1,0 +1,1 @@
+"""Answered questions become knowledge: drafted, shown, approved, measured."""
