@@ -6,11 +6,13 @@ for everybody may be shared; in doubt it gets a ticket of its own.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from functools import cache
 
 from agent.messages import plain
 from knowledge import language
+from knowledge.aspects import asked_about
 from knowledge.language import Language
 from knowledge.topics import OF_SOMETHING
 
@@ -54,6 +56,54 @@ def _names_a_topic(words: str) -> bool:
 @cache
 def _language() -> Language:
     return Language()
+
+
+# Beside what is used, these say nothing more: 能用 in "能用吗", 使用 in "叠加使用".
+_COME_ALONG = frozenset({"能用", "使用", "可用", "用吗"})
+_NEGATION = re.compile(r"[不没未](?![一吗呢啊呀?？]|$)|ません|ない|\b(?:not|no|never)\b")
+_EITHER_WAY = re.compile(r"(\w)(?:[不没]\1|否)")  # 能不能, 有没有, 能否: asked, not denied
+
+
+def sense(question: str) -> str:
+    """What a question asks, whatever its words: equal for 你们几点关门 and 营业到几点. '' where
+    too little of it is known.
+
+    It holds the things named, what is asked of them (when, how much, how), every number, and
+    whether something is denied; only particles, order and everyday paraphrases are left out.
+    """
+    words = _EITHER_WAY.sub(r"\1", language.plain(question))
+    terms = _language().question_terms(words)
+    named = {pair for run in terms.runs if len(run) > 1 for pair in language.pairs(run)}
+    if not terms.concepts and not terms.words and not named:
+        return ""
+    denied = bool(_NEGATION.search(words))
+    parts = (
+        sorted(terms.concepts),
+        sorted(terms.words),
+        sorted(named),
+        sorted(set(terms.light) - _COME_ALONG),
+        sorted(asked_about(words)),
+        sorted(map(str, language.asks_for(words, terms)[-1])),
+        sorted(re.findall(r"\d+", words)),
+        denied,
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+# One concept of the language may hold both: 几点开门 and 几点关门 ask for the opening hours.
+_OPPOSITES = (
+    "开关", "早晚", "上下", "大小", "男女", "进出", "买卖", "新旧", "前后", "多少", "长短",
+    "冷热", "左右", "内外", "始末", "加减", "升降", "始终", "开闭", "入出",
+)  # fmt: skip
+
+
+def opposed(one: str, other: str) -> bool:
+    """Whether one question says a word and the other its opposite, of each only that."""
+    return any(
+        (a in one and b in other and b not in one and a not in other)
+        or (b in one and a in other and a not in one and b not in other)
+        for a, b in _OPPOSITES
+    )
 
 
 _SIGNS = re.compile(r"(?<=[0-9a-z])[.+%/-](?=[0-9])|(?<=[0-9])[+%](?![0-9a-z])")

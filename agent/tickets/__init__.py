@@ -20,6 +20,15 @@ from agent.tickets.acting import (
     reply,
     tag,
 )
+from agent.tickets.hearing import (
+    draft_of,
+    drafted,
+    member_said,
+    nudged,
+    peer_answered,
+    take_over,
+    thanked,
+)
 from agent.tickets.joining import merge, split_off, unmerge
 from agent.tickets.learning import Learn, Lesson, learn
 from agent.tickets.opening import Asked, Opened, open_or_join
@@ -76,20 +85,27 @@ __all__ = [
     "claim",
     "close",
     "count_open",
+    "draft_of",
+    "drafted",
     "events",
     "expire",
     "get",
     "learn",
     "listed",
+    "member_said",
     "merge",
     "note",
+    "nudged",
     "open_or_join",
+    "peer_answered",
     "prioritise",
     "release",
     "reopen",
     "reply",
     "split_off",
     "tag",
+    "take_over",
+    "thanked",
     "ticket_askers",
     "ticket_events",
     "tickets",

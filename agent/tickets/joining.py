@@ -39,7 +39,8 @@ def split_off(connection: Connection, asker_id: int, *, by: Actor, now: datetime
         "group_id": asker.group_id,
         "member_id": asker.member_id,
         "question": asker.question,
-        "question_key": "",  # it was not the same: it joins nothing by itself
+        "question_key": "",  # it was not the same: nobody joins it by themselves
+        "sense": "",
         "state": State.open.value,
         "assignee_id": None,
         "askers": 1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from agent.actors import Actor
 from agent.directory import GroupInfo, MemberInfo
-from agent.sharing import SAME_QUESTION, question_key, similarity, stands_alone
+from agent.sharing import SAME_QUESTION, question_key, sense, similarity, stands_alone
 from agent.tickets import timers
 from agent.tickets.recording import change, event
 from agent.tickets.states import Joined, State
@@ -28,7 +28,7 @@ class Asked:
     `personal`: what it is about only its asker knows ("a person, please"), so it is never one
     with another member's, whatever the words. `quoted`: it only makes sense beside another
     message or a picture. `detail` says more about the reason. `to_peers`: nobody called the bot,
-    so other members may answer first.
+    so other members may answer first, until `peers_until` or as long as the terms say.
     """
 
     group: GroupInfo
@@ -42,13 +42,17 @@ class Asked:
     personal: bool = False
     quoted: bool = False
     to_peers: bool = False
+    peers_until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
+    """`peers_first`: other members may answer yet. `taken_over`: they could, until this ask."""
+
     ticket_id: int
     joined: bool
     peers_first: bool = False
+    taken_over: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,7 @@ class _Match:
     ticket_id: int
     joined_as: Joined
     similarity: float
+    to_peers: bool = False
 
 
 def open_or_join(
@@ -68,14 +73,15 @@ def open_or_join(
     """
     alone = not asked.personal and stands_alone(asked.question, quoted=asked.quoted)
     key = question_key(asked.question) if alone else ""
+    means = sense(asked.question) if alone else ""
     _one_at_a_time(connection)
     if asked.personal:
         found = _own_ticket(connection, asked)
     else:
-        found = _shared(connection, key) if key else None
+        found = _shared(connection, key, means) if key else None
     by = Actor(name=f"member:{asked.member.id}")
     if found is None:
-        return _open(connection, asked, key, now, terms, by)
+        return _open(connection, asked, key, means, now, terms, by)
     again = _has_asked(connection, found.ticket_id, asked.member.id)
     joined_as = Joined.again if again else found.joined_as
     _add_asker(connection, found.ticket_id, asked, now, joined_as, found.similarity)
@@ -93,14 +99,25 @@ def open_or_join(
         reason=asked.reason,
         similarity=round(found.similarity, 3),
     )
-    return Opened(ticket_id=found.ticket_id, joined=True)
+    return Opened(
+        ticket_id=found.ticket_id,
+        joined=True,
+        peers_first=found.to_peers and asked.to_peers,
+        taken_over=found.to_peers and not asked.to_peers,
+    )
 
 
 def _open(
-    connection: Connection, asked: Asked, key: str, now: datetime, terms: Terms, by: Actor
+    connection: Connection,
+    asked: Asked,
+    key: str,
+    means: str,
+    now: datetime,
+    terms: Terms,
+    by: Actor,
 ) -> Opened:
     start = terms.opened(connection, asked, now)
-    peers_until = start.peers_until if asked.to_peers else None
+    peers_until = (asked.peers_until or start.peers_until) if asked.to_peers else None
     inserted = connection.execute(
         tickets.insert().values(
             group_id=asked.group.id,
@@ -110,6 +127,7 @@ def _open(
             detail=asked.detail[:300],
             question=asked.question,
             question_key=key,
+            sense=means,
             context=list(asked.context),
             passages=list(asked.passages),
             priority=int(start.priority),
@@ -160,19 +178,21 @@ def _own_ticket(connection: Connection, asked: Asked) -> _Match | None:
     return _Match(ticket_id=found, joined_as=Joined.again, similarity=1.0)
 
 
-def _shared(connection: Connection, key: str) -> _Match | None:
+def _shared(connection: Connection, key: str, means: str) -> _Match | None:
     """The unanswered ticket that asks the same, locked: a reply under way elsewhere goes first,
     and whoever joined too late for it gets a ticket of their own."""
-    found = _ticket_like(connection, key)
+    found = _ticket_like(connection, key, means)
     if found is None:
         return None
-    still = connection.scalar(
-        select(tickets.c.id).where(UNANSWERED, tickets.c.id == found.ticket_id).with_for_update()
-    )
-    return found if still is not None else None
+    still = connection.execute(
+        select(tickets.c.peers_until)
+        .where(UNANSWERED, tickets.c.id == found.ticket_id)
+        .with_for_update()
+    ).one_or_none()
+    return None if still is None else replace(found, to_peers=still.peers_until is not None)
 
 
-def _ticket_like(connection: Connection, key: str) -> _Match | None:
+def _ticket_like(connection: Connection, key: str, means: str) -> _Match | None:
     exact = connection.scalar(
         select(tickets.c.id)
         .where(UNANSWERED, tickets.c.question_key == key)
@@ -181,6 +201,21 @@ def _ticket_like(connection: Connection, key: str) -> _Match | None:
     )
     if exact is not None:
         return _Match(ticket_id=int(exact), joined_as=Joined.same, similarity=1.0)
+    reworded = (
+        means
+        and connection.execute(
+            select(tickets.c.id, tickets.c.question_key)
+            .where(UNANSWERED, tickets.c.sense == means)
+            .order_by(tickets.c.id)
+            .limit(1)
+        ).one_or_none()
+    )
+    if reworded:
+        return _Match(
+            ticket_id=reworded.id,
+            joined_as=Joined.reworded,
+            similarity=similarity(key, reworded.question_key),
+        )
     newest = connection.execute(
         select(tickets.c.id, tickets.c.question_key)
         .where(UNANSWERED)

@@ -224,6 +224,6 @@ def _ticket(row: Any, names: Mapping[int, str], askers: Sequence[Asker]) -> Tick
         "tags": tuple(row.tags),
         "askers": tuple(askers),
     }
-    for unused in ("member_id", "question_key"):
+    for unused in ("member_id", "question_key", "sense"):
         del values[unused]
     return Ticket(**values)

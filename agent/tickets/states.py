@@ -53,6 +53,7 @@ class Joined(StrEnum):
 
     first = "first"
     same = "same"  # the same characters
+    reworded = "reworded"  # the same things asked about the same, in other words
     similar = "similar"  # nearly the same; `similarity` says how nearly
     again = "again"  # the same person, asking on
     by_hand = "by_hand"

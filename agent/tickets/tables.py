@@ -31,6 +31,7 @@ tickets = Table(
     Column("detail", Text, nullable=False, server_default=""),  # beside the reason, for people
     Column("question", Text, nullable=False),
     Column("question_key", String, nullable=False),  # '' where nobody else may join
+    Column("sense", String, nullable=False, server_default=""),  # '' likewise
     Column("context", JSON, nullable=False),
     Column("passages", JSON, nullable=False),
     Column("priority", Integer, nullable=False, server_default="2"),
@@ -65,10 +66,24 @@ Index(
     sqlite_where=UNANSWERED,
     postgresql_where=UNANSWERED,
 )
+Index(
+    "tickets_unanswered_by_sense",
+    tickets.c.sense,
+    sqlite_where=UNANSWERED,
+    postgresql_where=UNANSWERED,
+)
 Index("tickets_by_state", tickets.c.state, tickets.c.id)
 Index("tickets_by_update", tickets.c.state, tickets.c.updated_at, tickets.c.id)
 Index("tickets_by_assignee", tickets.c.assignee_id, tickets.c.state)
 Index("tickets_by_opening", tickets.c.opened_at)
+
+TO_PEERS = tickets.c.peers_until.is_not(None)
+Index(
+    "tickets_to_peers",
+    tickets.c.peers_until,
+    sqlite_where=TO_PEERS,
+    postgresql_where=TO_PEERS,
+)
 
 ticket_askers = Table(
     "ticket_askers",

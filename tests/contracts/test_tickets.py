@@ -216,6 +216,18 @@ def test_how_alike_a_joined_question_is_can_be_seen_and_the_joining_undone(shop:
         do(shop, tickets.split_off, alone.askers[0].id)
 
 
+def test_the_same_question_in_other_words_joins_and_another_about_the_same_does_not(
+    shop: Shop,
+) -> None:
+    number = shop.ask("小满", "你们几点关门").ticket_id
+    assert shop.ask("阿杰", "请问营业到几点呀", "护肤群") == tickets.Opened(
+        ticket_id=number, joined=True
+    )
+    assert ticket(shop, number).askers[1].joined_as is Joined.reworded
+    assert not shop.ask("豆豆妈", "你们几点开门").joined
+    assert not shop.ask("王姐", "关门店是哪一家").joined
+
+
 def test_splitting_off_the_first_asker_leaves_the_ticket_to_the_next(shop: Shop) -> None:
     number = shop.ask("小满", CREAM).ticket_id
     shop.ask("阿杰", CREAM, "护肤群", at=60)

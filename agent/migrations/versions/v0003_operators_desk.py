@@ -45,6 +45,7 @@ def _users() -> None:
 def _tickets() -> None:
     for column in (
         sa.Column("version", sa.Integer(), nullable=False, server_default="1"),
+        sa.Column("sense", sa.String(), nullable=False, server_default=""),
         sa.Column("priority", sa.Integer(), nullable=False, server_default="2"),
         sa.Column("priority_reason", sa.String(), nullable=False, server_default=""),
         sa.Column("tags", sa.JSON(), nullable=False, server_default="[]"),
@@ -72,14 +73,18 @@ def _tickets() -> None:
         "ELSE 'unanswered' END WHERE state = 'closed'"
     )
     op.drop_index("tickets_open", table_name="tickets")
-    op.create_index(
-        "tickets_unanswered",
-        "tickets",
-        ["question_key"],
-        unique=False,
-        sqlite_where=sa.text(_UNANSWERED),
-        postgresql_where=sa.text(_UNANSWERED),
-    )
+    for name, column in (
+        ("tickets_unanswered", "question_key"),
+        ("tickets_unanswered_by_sense", "sense"),
+    ):
+        op.create_index(
+            name,
+            "tickets",
+            [column],
+            unique=False,
+            sqlite_where=sa.text(_UNANSWERED),
+            postgresql_where=sa.text(_UNANSWERED),
+        )
     op.create_index("tickets_by_update", "tickets", ["state", "updated_at", "id"], unique=False)
     op.create_index("tickets_by_assignee", "tickets", ["assignee_id", "state"], unique=False)
 
