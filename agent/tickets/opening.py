@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from agent.actors import Actor
 from agent.directory import GroupInfo, MemberInfo
-from agent.sharing import SAME_QUESTION, question_key, sense, similarity, stands_alone
+from agent.sharing import SAME_QUESTION, opposed, question_key, sense, similarity, stands_alone
 from agent.tickets import timers
 from agent.tickets.recording import change, event
 from agent.tickets.states import Joined, State
@@ -201,32 +201,39 @@ def _ticket_like(connection: Connection, key: str, means: str) -> _Match | None:
     )
     if exact is not None:
         return _Match(ticket_id=int(exact), joined_as=Joined.same, similarity=1.0)
-    reworded = (
-        means
-        and connection.execute(
-            select(tickets.c.id, tickets.c.question_key)
-            .where(UNANSWERED, tickets.c.sense == means)
-            .order_by(tickets.c.id)
-            .limit(1)
-        ).one_or_none()
-    )
-    if reworded:
-        return _Match(
-            ticket_id=reworded.id,
-            joined_as=Joined.reworded,
-            similarity=similarity(key, reworded.question_key),
-        )
+    if reworded := _reworded(connection, key, means):
+        return reworded
     newest = connection.execute(
         select(tickets.c.id, tickets.c.question_key)
         .where(UNANSWERED)
         .order_by(tickets.c.id.desc())
         .limit(_COMPARED)
     )
-    scored = [(similarity(key, row.question_key), row.id) for row in newest]
+    scored = [
+        (similarity(key, row.question_key), row.id)
+        for row in newest
+        if not opposed(key, row.question_key)
+    ]
     best, ticket_id = max(scored, default=(0.0, None))
     if ticket_id is None or best < SAME_QUESTION:
         return None
     return _Match(ticket_id=ticket_id, joined_as=Joined.similar, similarity=best)
+
+
+def _reworded(connection: Connection, key: str, means: str) -> _Match | None:
+    if not means:
+        return None
+    candidates = connection.execute(
+        select(tickets.c.id, tickets.c.question_key)
+        .where(UNANSWERED, tickets.c.sense == means)
+        .order_by(tickets.c.id)
+        .limit(_COMPARED)
+    )
+    for row in candidates:
+        if not opposed(key, row.question_key):
+            alike = similarity(key, row.question_key)
+            return _Match(ticket_id=row.id, joined_as=Joined.reworded, similarity=alike)
+    return None
 
 
 def _has_asked(connection: Connection, ticket_id: int, member_id: int) -> bool:
