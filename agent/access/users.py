@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -37,6 +37,9 @@ class User:
     active: bool
     on_duty: bool
     wechat_id: str | None = None
+    can_sign_in: bool = False
+    # What pages keep for their reader: JSON values by name.
+    preferences: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def may(self, *roles: Role) -> bool:
         """Whether the user has one of the roles; an admin has them all."""
@@ -49,17 +52,17 @@ class User:
 
 def get(connection: Connection, user_id: int) -> User | None:
     row = connection.execute(select(users).where(users.c.id == user_id)).one_or_none()
-    return _user(row) if row else None
+    return from_row(row) if row else None
 
 
 def listed(connection: Connection) -> list[User]:
     """Everybody, also who may no longer work, by name."""
-    return [_user(row) for row in connection.execute(select(users).order_by(users.c.name))]
+    return [from_row(row) for row in connection.execute(select(users).order_by(users.c.name))]
 
 
 def by_id(connection: Connection, ids: Iterable[int]) -> dict[int, User]:
     found = connection.execute(select(users).where(users.c.id.in_(list(ids))))
-    return {row.id: _user(row) for row in found}
+    return {row.id: from_row(row) for row in found}
 
 
 def operator_in_wechat(connection: Connection, member: MemberInfo, now: datetime) -> User:
@@ -72,7 +75,7 @@ def operator_in_wechat(connection: Connection, member: MemberInfo, now: datetime
         select(users).where(users.c.wechat_id == member.external_id)
     ).one_or_none()
     if row is not None:
-        return _user(row)
+        return from_row(row)
     inserted = connection.execute(
         users.insert()
         .values(
@@ -93,7 +96,7 @@ def operator_in_wechat(connection: Connection, member: MemberInfo, now: datetime
         subject=f"user:{inserted.id}",
         at=now,
     )
-    return _user(inserted)
+    return from_row(inserted)
 
 
 def set_on_duty(connection: Connection, user_id: int, on_duty: bool) -> None:
@@ -101,7 +104,8 @@ def set_on_duty(connection: Connection, user_id: int, on_duty: bool) -> None:
     connection.execute(update(users).where(users.c.id == user_id).values(on_duty=on_duty))
 
 
-def _user(row: Any) -> User:
+def from_row(row: Any) -> User:
+    """A row of `users` as a value."""
     return User(
         id=row.id,
         login=row.login,
@@ -111,4 +115,6 @@ def _user(row: Any) -> User:
         active=row.active,
         on_duty=row.on_duty,
         wechat_id=row.wechat_id,
+        can_sign_in=row.login is not None and bool(row.password_hash),
+        preferences=row.preferences,
     )

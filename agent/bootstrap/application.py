@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from agent.access import Access
 from agent.bootstrap.channels import channel
 from agent.bootstrap.knowledge import open_egress, open_knowledge, open_readings
 from agent.bootstrap.opening import (
+    open_access,
     open_clock,
     open_database,
     open_directory,
@@ -52,6 +54,7 @@ class Application:
     intake: Intake
     responder: Responder
     service_desk: ServiceDesk
+    access: Access
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -143,6 +146,7 @@ def build(
         worker=worker,
         intake=intake,
         responder=responder,
+        access=open_access(settings, database, feed),
         service_desk=ServiceDesk(
             database=database, now=clock.now, feed=feed, learn=learn, terms=UNTIMED
         ),

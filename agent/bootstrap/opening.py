@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from agent import schema
+from agent.access import Access, Rules
 from agent.bootstrap.policies import plans, policy_of, quiet_hours
 from agent.config import Settings
 from agent.database import Database
@@ -12,7 +13,7 @@ from agent.directory import Directory
 from agent.errors import ConfigurationError, Finding
 from agent.leases import Owner
 from agent.promotions import Promotions
-from agent.signals import Signal
+from agent.signals import Feed, Signal
 from agent.timekeeping import Clock, ShiftedClock, SystemClock
 
 
@@ -61,6 +62,22 @@ def open_clock(settings: Settings) -> Clock:
         return SystemClock()
     make_data_folder(settings)
     return ShiftedClock(settings.storage.data_folder / "clock-offset")
+
+
+def open_access(settings: Settings, database: Database, feed: Feed | None = None) -> Access:
+    wanted = settings.sign_in
+    return Access(
+        database=database,
+        # Sessions last as long as they do however far the community's time is pushed forward.
+        now=SystemClock().now,
+        feed=feed or Feed(),
+        rules=Rules(
+            of_login=wanted.failures,
+            of_address=wanted.failures_of_address,
+            idle=timedelta(hours=wanted.idle_hours),
+            longest=timedelta(days=wanted.longest_days),
+        ),
+    )
 
 
 def open_directory(settings: Settings) -> Directory:

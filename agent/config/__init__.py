@@ -9,6 +9,7 @@ environment alone: `OPENAI_API_KEY`, `SHEQUN_WECHATY_TOKEN` (or the variable tha
 
 from __future__ import annotations
 
+from agent.config.access import SignIn
 from agent.config.loading import load
 from agent.config.models import Budget, ChatModel, Egress, Endpoint, Media, Model, Price
 from agent.config.sections import (
@@ -51,6 +52,7 @@ __all__ = [
     "Policy",
     "Price",
     "Settings",
+    "SignIn",
     "Storage",
     "Suggestions",
     "TerminalAccount",

@@ -14,6 +14,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from agent.config.access import SignIn
 from agent.config.models import (
     KEY,
     ChatModel,
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     community: Community = Community()
     storage: Storage = Storage()
     web: Web = Web()
+    sign_in: SignIn = SignIn()
     channels: tuple[Account, ...] = (WebAccount(kind="web", account="demo"),)
     groups: tuple[Group, ...] = ()
     operators: Operators = Operators()
