@@ -231,18 +231,21 @@ class KnowledgeBase:
         """Fetch the web pages that are due, now; None if none are listed. Uses the network."""
         return self._sources.fetch(progress)
 
-    def load(self, progress: Reading | None = None) -> Loaded:
-        """What the folder holds, with what is wrong in it."""
-        return self._sources.load(progress=progress)
+    def load(self, progress: Reading | None = None, *, changed: bool = False) -> Loaded:
+        """What the folder holds, with what is wrong in it. With `changed` no source is read that
+        the catalog holds already."""
+        return self._sources.load(known=self._known() if changed else None, progress=progress)
+
+    def _known(self) -> dict[str, str]:
+        from knowledge import catalog
+
+        with self._database.reading() as connection:
+            return catalog.content_hashes(connection)
 
     def _take_over_what_changed(self, *, settled: bool = True) -> None:
         """Read what changed; with `settled` no file that somebody is writing at this moment."""
-        from knowledge import catalog
-
         self._folder_changed()  # an edit during the reading is seen again afterwards
-        with self._database.reading() as connection:
-            known = catalog.content_hashes(connection)
-        loaded = self._sources.load(known=known, settled=settled)
+        loaded = self._sources.load(known=self._known(), settled=settled)
         self.take_over(loaded)
         if loaded.unsettled:
             self._seen = None
@@ -257,8 +260,8 @@ class KnowledgeBase:
 
         if loaded is None:
             self._folder_changed()
-            loaded = self.load()
-        for problem in loaded.problems:
+            loaded = self.load(changed=True)
+        for problem in self._sources.news(loaded.problems):
             log.warning("document", problem=str(problem))
         report = catalog.sync_in_steps(
             self._database.transaction,

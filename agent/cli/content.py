@@ -189,7 +189,7 @@ def ingest(
         try:
             with Progress(*columns, console=opening.console(), disable=as_json) as bar:
                 knowledge.fetch(_steps(bar, "web pages"))
-                loaded = knowledge.load(_steps(bar, "files"))
+                loaded = knowledge.load(_steps(bar, "files"), changed=True)
                 report = knowledge.take_over(loaded)
                 knowledge.refresh(_steps(bar, "index"), rebuild=rebuild)
             size = knowledge.size

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import structlog
 
 from agent.database import Database
 from agent.knowledge_base import KnowledgeBase
@@ -191,3 +193,65 @@ async def test_a_web_page_that_is_put_on_the_list_is_known_without_a_restart(
     base.close()
     server.shutdown()
     server.server_close()
+
+
+def community(database: Database, folder: Path) -> KnowledgeBase:
+    """A knowledge base as a process starts it, over `folder / "documents"`."""
+    language = Language({})
+    return KnowledgeBase(
+        database=database,
+        sources=sources(folder / "documents"),
+        marker=folder / "seen",
+        open_index=lambda: Index(
+            folder / "index", embeddings("local", language=language), language=language
+        ),
+        open_answerer=Answerer,
+        refresh_seconds=0.01,
+        now=lambda: datetime.now(UTC),
+        feed=Feed(),
+    )
+
+
+def told_while(work: Callable[[], object]) -> list[str]:
+    """The problems of documents that the log tells meanwhile."""
+    with structlog.testing.capture_logs() as logs:
+        work()
+    return [entry["problem"] for entry in logs if entry["event"] == "document"]
+
+
+def test_a_problem_of_a_document_is_told_once_and_again_at_the_next_start(
+    database: Database, tmp_path: Path
+) -> None:
+    faq = tmp_path / "documents" / "faq.csv"
+    faq.parent.mkdir()
+    faq.write_text("question,answer,备注\n防晒多久补涂？,每 2 小时。\n", "utf-8")
+    base = community(database, tmp_path)
+    (problem,) = told_while(base.take_over)
+    assert "备注" in problem
+    (faq.parent / "hours.txt").write_text("京都店十点开门。", "utf-8")
+    assert told_while(base.take_over) == []
+    faq.write_text("question,answer,备注\n防晒多久补涂？,\n几点开门？,十点。\n", "utf-8")
+    (empty,) = told_while(base.take_over)
+    assert ("备注" in empty, "faq.csv:2" in empty) == (False, True)
+    base.close()
+    again = community(database, tmp_path)
+    assert len(told_while(again.take_over)) == 2
+    again.close()
+
+
+def test_a_file_with_a_column_too_many_is_skipped_like_others_and_its_problem_still_told(
+    database: Database, tmp_path: Path
+) -> None:
+    faq = tmp_path / "documents" / "faq.csv"
+    faq.parent.mkdir()
+    faq.write_text("question,answer,备注\n防晒多久补涂？,每 2 小时。\n", "utf-8")
+    base = community(database, tmp_path)
+    base.take_over()
+    base.close()
+    again = community(database, tmp_path)
+    loaded = again.load(changed=True)
+    assert [document.already_known for document in loaded.documents] == [True]
+    assert ["备注" in problem.message for problem in loaded.problems] == [True]
+    (tmp_path / "documents.findings").unlink()
+    assert [document.already_known for document in again.load(changed=True).documents] == [False]
+    again.close()
