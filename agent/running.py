@@ -36,7 +36,7 @@ async def _community(
     application.worker.status_listeners.append(partial(_tell_owner, say))
     try:
         await application.worker.acquire()
-        if worker or not any(account.kind == "web" for account in settings.channels):
+        if worker:
             say("Shequn is running. Ctrl-C stops it.")
             await application.run()
         else:
@@ -69,7 +69,11 @@ async def _with_page(application: Application, port: int, say: Callable[[str], N
 
     host = application.settings.web.host
     port = port or _free_port(host)
-    page = app.build_app(bootstrap.simulator_ports(application))
+    simulated = any(account.kind == "web" for account in application.settings.channels)
+    page = app.build_app(
+        bootstrap.simulator_ports(application) if simulated else None,
+        bootstrap.desk_ports(application),
+    )
     await _together(
         application.run(),
         app.serve(page, host, port, lambda: say(f"Shequn is running: http://{host}:{port}/")),

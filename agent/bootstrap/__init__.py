@@ -13,13 +13,16 @@ from agent.bootstrap.opening import (
     open_promotions,
 )
 from agent.bootstrap.policies import rules_of
+from agent.bootstrap.serving import desk_ports, open_access
 from agent.bootstrap.simulating import for_terminal, simulator, simulator_ports
 
 __all__ = [
     "Application",
     "build",
+    "desk_ports",
     "for_terminal",
     "make_data_folder",
+    "open_access",
     "open_clock",
     "open_database",
     "open_directory",

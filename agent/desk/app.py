@@ -1,4 +1,4 @@
-"""The web application that holds the simulator, and the server it runs in."""
+"""The web application that holds the desk and the simulator, and the server it runs in."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ import uvicorn
 from fastapi import FastAPI
 from nicegui import Client, core, ui
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from agent.desk import pictures
 from agent.desk.door import LOOPBACK, Door
+from agent.desk.frame import DeskPage, DeskPorts, add_pages
+from agent.desk.inbox import InboxPage
 from agent.desk.languages import DEFAULT, LANGUAGES
 from agent.desk.ports import SimulatorPorts
+from agent.desk.signing_in import add_signing_in
 from agent.desk.simulator import OpenPage
 from agent.desk.visitors import Visitors
 from agent.errors import UsageError
@@ -33,16 +36,55 @@ _ICON = (
     '<rect width="32" height="32" rx="8" fill="#07C160"/>'
     '<path d="M8 10h16v9H15l-5 4v-4H8z" fill="#fff"/></svg>'
 )
-_HEAD = '<link rel="stylesheet" href="/assets/simulator.css">'
+_HEAD = (
+    '<link rel="stylesheet" href="/assets/base.css">'
+    '<link rel="stylesheet" href="/assets/simulator.css">'
+)
+
+PAGES: tuple[type[DeskPage], ...] = (InboxPage,)
+"""The parts of the desk, in the order of its navigation."""
 
 
-def build_app(ports: SimulatorPorts) -> FastAPI:
-    """The application: the page at "/" and "/g/<group id>", pictures in and out.
+def build_app(simulator: SimulatorPorts | None, desk: DeskPorts | None = None) -> FastAPI:
+    """The application: the desk at "/desk", for who signs in; where a network is simulated, its
+    groups at "/" and "/g/<group id>", with pictures in and out.
 
     NiceGUI has one application per process: of several built, the last one is shown.
     """
-    app = FastAPI(title=ports.community, docs_url=None, redoc_url=None, openapi_url=None)
+    known = desk or simulator
+    if known is None:
+        raise ValueError("a page needs something to show")
+    app = FastAPI(title=known.community, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Door)
+    app.mount("/assets", StaticFiles(directory=_WEB))
+    _forget_earlier_app()
+    if simulator is not None:
+        _add_simulator(app, simulator)
+    if desk is not None:
+        add_signing_in(app, desk)
+        add_pages(desk, PAGES)
+    if simulator is None:
+        app.get("/")(_to_desk)
+    ui.run_with(
+        app,
+        title=known.community,
+        favicon=_ICON,
+        dark=None,
+        language=_quasar_language(known.locale),
+        binding_refresh_interval=None,
+        reconnect_timeout=_RECONNECT_SECONDS,
+        cache_control_directives="no-cache",
+        tailwind=False,
+        show_welcome_message=False,
+    )
+    return app
+
+
+async def _to_desk() -> Response:
+    return RedirectResponse("/desk", status_code=303)
+
+
+def _add_simulator(app: FastAPI, ports: SimulatorPorts) -> None:
     visitors = Visitors()
 
     @app.post("/pictures")
@@ -56,8 +98,6 @@ def build_app(ports: SimulatorPorts) -> FastAPI:
     @app.get("/pictures/{of}/{row_id}/thumbnail")
     async def thumbnail(of: Literal["m", "d"], row_id: int) -> Response:
         return await pictures.show(ports.database, of, row_id, "thumbnail")
-
-    app.mount("/assets", StaticFiles(directory=_WEB))
 
     async def page(request: Request, client: Client, group_id: int | None = None) -> None:
         visitor = visitors.find(request.state.visitor)
@@ -74,22 +114,8 @@ def build_app(ports: SimulatorPorts) -> FastAPI:
     async def group(request: Request, client: Client, group_id: int) -> None:
         await page(request, client, group_id)
 
-    _forget_earlier_app()
     ui.page("/", title=ports.community)(home)
     ui.page("/g/{group_id}", title=ports.community)(group)
-    ui.run_with(
-        app,
-        title=ports.community,
-        favicon=_ICON,
-        dark=None,
-        language=_quasar_language(ports.locale),
-        binding_refresh_interval=None,
-        reconnect_timeout=_RECONNECT_SECONDS,
-        cache_control_directives="no-cache",
-        tailwind=False,
-        show_welcome_message=False,
-    )
-    return app
 
 
 def _quasar_language(locale: str) -> Literal["zh-CN", "ja", "en-US"]:

@@ -1,8 +1,8 @@
 """The languages the page speaks: gettext catalogs, read from their sources.
 
-English is written in the code; `locales/<language>/LC_MESSAGES/desk.po` holds the others.
-A source is small, so it is compiled in memory when a language is first asked for: no
-binary to keep in step.
+English is written in the code; `locales/<language>/LC_MESSAGES/*.po` hold the others, one file
+for each part of the desk. They are small, so they are compiled in memory when a language is
+first asked for: no binary to keep in step.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ def translations(language: str) -> gettext.NullTranslations:
     language = language if language in LANGUAGES else DEFAULT
     if language == "en":
         return gettext.NullTranslations()
-    source = LOCALES / language.replace("-", "_") / "LC_MESSAGES" / "desk.po"
-    return gettext.GNUTranslations(io.BytesIO(compiled(source.read_text(encoding="utf-8"))))
+    folder = LOCALES / language.replace("-", "_") / "LC_MESSAGES"
+    sources = [source.read_text(encoding="utf-8") for source in sorted(folder.glob("*.po"))]
+    return gettext.GNUTranslations(io.BytesIO(compiled("\n".join(sources))))
 
 
 def compiled(source: str) -> bytes:
     """A .po source as the bytes of its .mo file (the layout in gettext's manual, "MO Files")."""
-    pairs = sorted((name.encode(), words.encode()) for name, words in entries(source))
+    found = dict(entries(source))
+    pairs = sorted((name.encode(), words.encode()) for name, words in found.items())
     count, keys, values, blob = len(pairs), b"", b"", b""
     start = 28 + 16 * count
     for name, _ in pairs:

@@ -282,7 +282,7 @@ export default {
     },
   },
   template: `
-    <div class="simulator" :class="['view-' + view, { 'with-panel': panelOpen, offline: !online }]">
+    <div class="shequn simulator" :class="['view-' + view, { 'with-panel': panelOpen, offline: !online }]">
       <TopBar @jump="jump" @theme="choose({ theme: $event })" @language="choose({ language: $event })" />
       <div v-if="reading" class="strip" role="alert"><Icon name="warn" />{{ reading }}</div>
       <main>

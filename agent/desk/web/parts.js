@@ -4,6 +4,9 @@ import { colourOf, initialsOf } from "./words.js";
 const CIRCLE = "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18z";
 const SHAPES = {
   back: "M15 5l-7 7 7 7",
+  list: "M4 5h16v14H4zM4 14h5l1.5 2.5h3L15 14h5",
+  book: "M5 4h11a3 3 0 0 1 3 3v13H8a3 3 0 0 1-3-3zM5 17a3 3 0 0 1 3-3h11M9 8h6",
+  chart: "M4 20h16M7 16v-5M12 16V6M17 16v-8",
   search: "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM20 20l-4-4",
   plus: "M12 5v14M5 12h14",
   close: "M6 6l12 12M18 6L6 18",

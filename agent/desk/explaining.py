@@ -1,0 +1,52 @@
+"""Errors in the reader's words: by their code, with their values put in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.desk.wording import N_, Translate
+from agent.errors import StorageUnavailable, UsageError
+
+ERRORS: dict[str, str] = {
+    "unknown": N_("There is no ticket #{number}."),
+    "not_allowed": N_("You may not handle tickets now; an admin can give you the role."),
+    "taken": N_("Somebody else already has ticket #{number}. To take it over, assign it to you."),
+    "changed": N_("Ticket #{number} has just changed. Look at it again, then act."),
+    "merged": N_("Ticket #{number} was merged into #{into}: go on there."),
+    "closed": N_("Ticket #{number} was closed meanwhile, so nothing was done. Reopen it first."),
+    "expired": N_("Ticket #{number} has expired, so nothing was done. Reopen it first."),
+    "wrong_state": N_("That is not possible with ticket #{number} as it is now."),
+    "answered_meanwhile": N_(
+        "{by} has just answered ticket #{number}, so yours was not sent; it is kept here. "
+        "Read what was sent, then send yours only if something is missing."
+    ),
+    "nobody_left": N_(
+        "Nothing was sent: nobody who asked can be reached any more ({names}). "
+        "You can close the ticket."
+    ),
+    "empty_reply": N_("Write something first."),
+    "too_long": N_("This has {length} characters; a message may have {longest}. Shorten it."),
+    "bad_note": N_("A note needs words, at most {longest} characters."),
+    "bad_tags": N_("At most 20 tags, each at most 40 characters."),
+    "no_such_asker": N_("This person is no longer on the ticket."),
+    "only_asker": N_("Nobody else is on ticket #{number}, so there is nothing to split off."),
+    "merge_with_itself": N_("A ticket cannot be merged into itself."),
+    "not_answered": N_("There is no answer yet: reply first."),
+    "learned_before": N_("This is in the knowledge base already (entry {entry})."),
+    "cannot_take_tickets": N_("This colleague cannot take tickets now."),
+    "storage": N_("The database takes no changes right now; nothing was done. Try again soon."),
+}
+"""By `UsageError.code`."""
+
+
+def explained(error: Exception, _: Translate) -> dict[str, Any]:
+    """`code`, `words` in the reader's language, and the error's plain `values`."""
+    if isinstance(error, StorageUnavailable):
+        return {"code": "storage", "words": _(ERRORS["storage"])}
+    if not isinstance(error, UsageError) or error.code not in ERRORS:
+        return {"code": getattr(error, "code", ""), "words": str(error)}
+    words = _(ERRORS[error.code])
+    for name, value in error.values.items():
+        words = words.replace(f"{{{name}}}", str(value))
+    plain = {k: v for k, v in error.values.items() if isinstance(v, str | int | float | bool)}
+    return {"code": error.code, "words": words, "values": plain}

@@ -1,0 +1,63 @@
+"""The words of the desk's frame and of its sign-in page."""
+
+from __future__ import annotations
+
+from agent.desk.wording import N_
+
+FRAME = {
+    "desk": N_("Desk"),
+    "inbox": N_("Inbox"),
+    "simulator": N_("Simulator"),
+    "navigation": N_("Parts of the desk"),
+    "to_content": N_("Skip to the content"),
+    "account": N_("Your account"),
+    "language": N_("Language"),
+    "theme": N_("Colours"),
+    "theme_auto": N_("As the system"),
+    "theme_light": N_("Light"),
+    "theme_dark": N_("Dark"),
+    "on_duty": N_("On duty"),
+    "on_duty_hint": N_("New tickets are given to you"),
+    "off_duty": N_("Off duty"),
+    "off_duty_hint": N_("No new tickets are given to you"),
+    "sign_out": N_("Sign out"),
+    "role_operator": N_("Operator"),
+    "role_marketer": N_("Marketer"),
+    "role_admin": N_("Admin"),
+    "offline": N_("Connection lost. What you typed is kept; reconnecting…"),
+    "online_again": N_("Connected again"),
+    "restarted": N_("The desk was restarted. This page is up to date again; your text was kept."),
+    "signed_out": N_("You were signed out. What you typed is kept."),
+    "sign_in_again": N_("Sign in again"),
+    "no_right": N_("Your roles do not include this part of the desk."),
+    "no_right_next": N_("Ask an admin for the role, or go to a part that is yours."),
+    "loading": N_("Loading…"),
+    "load_failed": N_("This could not be loaded."),
+    "retry": N_("Try again"),
+    "undo": N_("Undo"),
+    "close": N_("Close"),
+    "cancel": N_("Cancel"),
+    "save": N_("Save"),
+    "delete": N_("Delete"),
+    "yesterday": N_("Yesterday"),
+    "your_time": N_("{time} in your time zone"),
+    "something_wrong": N_("Something went wrong; the log has the details. Nothing was changed."),
+    "not_online": N_("There is no connection right now; nothing was done. Try again in a moment."),
+    "no_answer": N_("No answer came. Look whether it was done before you try again."),
+}
+
+SIGNING_IN = {
+    "title": N_("Sign in"),
+    "login": N_("Login name"),
+    "password": N_("Password"),
+    "show_password": N_("Show the password"),
+    "sign_in": N_("Sign in"),
+    "wrong": N_("Login name or password is wrong."),
+    "locked": N_("Too many wrong tries. Sign in is open again in {minutes} min."),
+    "empty": N_("Type your login name and your password."),
+    "nobody": N_("There is no user yet."),
+    "nobody_next": N_("Make the first one on the machine that runs Shequn, then reload this page:"),
+    "was_signed_out": N_("You are signed out."),
+    "please": N_("Sign in to go on to the page you asked for."),
+    "forgotten": N_("Password forgotten? An admin sets a new one with “shequn user password”."),
+}
