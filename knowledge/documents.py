@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,10 +22,10 @@ from knowledge.formats import chunking, csv_rows, text
 from knowledge.formats.apart import Apart
 from knowledge.formats.blocks import Title
 from knowledge.formats.chunking import PASSAGE_CHARACTERS
+from knowledge.formats.collecting import collected, written
 from knowledge.formats.encodings import decode
 from knowledge.formats.pieces import MEGABYTE, Chunk, Limits, Skipped, Unreadable
-from knowledge.formats.spool import IN_MEMORY, Spool
-from knowledge.formats.tables import LONGEST_ANSWER, LONGEST_QUESTION, scoped_key
+from knowledge.formats.tables import LONGEST_ANSWER, LONGEST_QUESTION
 from knowledge.sources import Ignored, Problem, Source, kind_of, sources
 
 if TYPE_CHECKING:
@@ -56,8 +55,6 @@ READING = 3
 Progress = Callable[[int, int, str], None]
 
 _BLOCK = 1024 * 1024
-# What no database stores and nobody reads: control characters and halves of characters.
-_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _IN_A_LIST = "#http"
 
 
@@ -198,13 +195,6 @@ def listed_in(path: str) -> str | None:
     return file if mark and kind_of(file) == "urls" else None
 
 
-@dataclass(frozen=True)
-class _Content:
-    title: str
-    chunks: Sequence[Chunk]
-    findings: list[Skipped]
-
-
 class _Reading:
     """One pass over the sources."""
 
@@ -291,10 +281,10 @@ class _Reading:
             )  # fmt: skip
             return
         with closing(self._items(kind, place, file, charset)) as items:
-            content = _collected(items, self._limits)
+            content = collected(items, self._limits)
         self.documents.append(
             Document(
-                path=path, kind=kind, title=_written(content.title) or name,
+                path=path, kind=kind, title=written(content.title) or name,
                 content_hash=content_hash, chunks=content.chunks,
             )
         )  # fmt: skip
@@ -372,76 +362,3 @@ class _Reading:
                 )
         except OSError as error:
             raise _Unsettled from error
-
-
-def _collected(items: Iterable[Chunk | Skipped | Title], limits: Limits) -> _Content:
-    """One chunk a key and audience: of rows that ask the same, the last one counts, and is told if
-    it answers otherwise."""
-    title, count, left_out = "", 0, 0
-    findings: list[Skipped] = []
-    latest: dict[str, Chunk] = {}
-    spool: Spool | None = None
-    for item in items:
-        match item:
-            case Title(text=name):
-                title = title or name
-            case Skipped() if len(findings) < limits.findings:
-                findings.append(item)
-            case Skipped():
-                left_out += 1
-            case Chunk():
-                count += 1
-                if count > limits.entries:
-                    raise Unreadable(
-                        f"it holds more than the {limits.entries:,} entries that one file may have",
-                        "keep in it what members ask about, or raise the limit where there is "
-                        "memory for the index",
-                    )
-                chunk = _clean(item)
-                earlier = latest.pop(chunk.key, None)
-                if earlier and earlier.text != chunk.text and len(findings) < limits.findings:
-                    findings.append(_contradiction(chunk))
-                latest[chunk.key] = chunk
-                if len(latest) >= IN_MEMORY:
-                    spool = spool or Spool()
-                    findings.extend(_spooled(spool, latest, limits.findings - len(findings)))
-                    latest = {}
-    if left_out:
-        findings.append(
-            Skipped(message=f"{left_out} more parts were not taken", remedy="mend those first")
-        )
-    if spool is None:
-        chunks = tuple(replace(chunk, position=n) for n, chunk in enumerate(latest.values()))
-        return _Content(title, chunks, findings)
-    findings.extend(_spooled(spool, latest, limits.findings - len(findings)))
-    return _Content(title, spool, findings)
-
-
-def _spooled(spool: Spool, chunks: Mapping[str, Chunk], room: int) -> list[Skipped]:
-    """Put the chunks on disk; returns what contradicts earlier ones, `room` of them at most."""
-    before = spool.texts_of(list(chunks))
-    spool.put(chunks.values())
-    contrary = (c for c in chunks.values() if before.get(c.key, c.text) != c.text)
-    return [_contradiction(chunk) for _, chunk in zip(range(room), contrary, strict=False)]
-
-
-def _contradiction(chunk: Chunk) -> Skipped:
-    asked = (chunk.question or chunk.heading or chunk.text)[:40]
-    return Skipped(
-        message=f"«{asked}» is answered in two ways; the later one counts",
-        remedy="keep one of the two",
-    )
-
-
-def _clean(chunk: Chunk) -> Chunk:
-    key = scoped_key(chunk)
-    if chunk.text.isprintable() and (chunk.question or "").isprintable():
-        return chunk if key == chunk.key else replace(chunk, key=key)
-    return replace(
-        chunk, key=key, text=_written(chunk.text), heading=_written(chunk.heading),
-        question=None if chunk.question is None else _written(chunk.question),
-    )  # fmt: skip
-
-
-def _written(told: str) -> str:
-    return _UNWRITABLE.sub("", told)
