@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -27,7 +28,7 @@ from agent.tickets.states import (
     State,
 )
 from agent.tickets.tables import ticket_askers, tickets
-from agent.tickets.terms import UNTIL_RESOLUTION, UNTIL_RESPONSE, UNTIMED, Due, Terms
+from agent.tickets.terms import UNTIL_RESOLUTION, UNTIL_RESPONSE, UNTIMED, Due, Terms, Timer
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -208,7 +209,9 @@ def ask_back(
     )
     key = f"ticket:{ticket_id}:ask:{(asked or 0) + 1}"
     sent = _say_to_askers(connection, ticket_id, key, "ask_back", text, texts, now)
-    timers.put_away(connection, ticket_id, now, UNTIL_RESPONSE | UNTIL_RESOLUTION)
+    # Who never comes back waits no more one day.
+    waits_for_us = (UNTIL_RESPONSE | UNTIL_RESOLUTION) - {Timer.expire}
+    timers.put_away(connection, ticket_id, now, waits_for_us)
     change(
         connection,
         ticket_id,
@@ -295,9 +298,16 @@ def close(
     event(connection, ticket_id, "closed", by=by, now=now, resolution=resolution.value)
 
 
-def expire(connection: Connection, ticket_id: int, *, now: datetime, by: Actor = SYSTEM) -> None:
-    """End a ticket that nobody has waited for in a long time."""
+def expire(
+    connection: Connection, ticket_id: int, *, now: datetime, by: Actor = SYSTEM, text: str = ""
+) -> None:
+    """End a ticket that nobody has waited for in a long time. `text`: what the askers are told,
+    as far as they can be reached; empty for nothing."""
     in_state(connection, ticket_id, UNANSWERED_STATES)
+    if text:
+        with suppress(UsageError):  # nobody is left to be told
+            key = f"ticket:{ticket_id}:expired:{int(now.timestamp())}"
+            _say_to_askers(connection, ticket_id, key, "expired", text, {}, now)
     timers.put_away(connection, ticket_id, now)
     change(
         connection,
@@ -333,6 +343,7 @@ def reopen(
         state=state.value,
         closed_at=None,
         resolution="",
+        response_due_at=due.response_at or row.response_due_at,
         resolution_due_at=due.resolution_at or row.resolution_due_at,
         reopened=tickets.c.reopened + 1,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agent.tickets.tables import ticket_timers
@@ -56,11 +56,22 @@ def put_away(
     connection.execute(update(ticket_timers).where(of, _WAITING).values(done_at=now))
 
 
-def take_due(connection: Connection, now: datetime, limit: int = 100) -> list[WentOff]:
-    """Take what is due now, earliest first; nobody else gets it, once this is committed."""
+def take_due(
+    connection: Connection,
+    now: datetime,
+    limit: int = 100,
+    *,
+    kinds: Collection[Timer] = tuple(Timer),
+    of: Collection[int] | None = None,
+) -> list[WentOff]:
+    """Take what is due now of these kinds (and tickets), earliest first; nobody else gets it,
+    once this is committed."""
+    wanted = [_WAITING, ticket_timers.c.kind.in_([kind.value for kind in kinds])]
+    if of is not None:
+        wanted.append(ticket_timers.c.ticket_id.in_(of))
     due = connection.execute(
         select(ticket_timers)
-        .where(_WAITING, ticket_timers.c.due_at <= now)
+        .where(*wanted, ticket_timers.c.due_at <= now)
         .order_by(ticket_timers.c.due_at, ticket_timers.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -80,10 +91,13 @@ def take_due(connection: Connection, now: datetime, limit: int = 100) -> list[We
     ]
 
 
-def next_due(connection: Connection) -> datetime | None:
-    """When the next timer goes off."""
+def next_due(connection: Connection, kinds: Collection[Timer] = tuple(Timer)) -> datetime | None:
+    """When the next timer of these kinds goes off."""
     found: datetime | None = connection.scalar(
-        select(func.min(ticket_timers.c.due_at)).where(_WAITING)
+        select(ticket_timers.c.due_at)
+        .where(_WAITING, ticket_timers.c.kind.in_([kind.value for kind in kinds]))
+        .order_by(ticket_timers.c.due_at)
+        .limit(1)
     )
     return found
 
