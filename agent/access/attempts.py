@@ -44,7 +44,9 @@ def count(
     """
     allowed = {login_subject(login): rules.of_login, f"address:{address}": rules.of_address}
     rows = [_locked_row(connection, subject, now) for subject in sorted(allowed)]
-    locks = [row.locked_until for row in rows if row.locked_until and row.locked_until > now]
+    locks: list[datetime] = [
+        row.locked_until for row in rows if row.locked_until and row.locked_until > now
+    ]
     if locks:
         return max(locks)
     for row in rows:

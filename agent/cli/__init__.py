@@ -19,6 +19,7 @@ from agent.cli import (
     offers,
     replay,
     tickets,
+    users,
 )
 from agent.errors import ConfigurationError, ShequnError
 
@@ -38,6 +39,7 @@ app.add_typer(tickets.app, name="tickets")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(egress.app, name="egress")
+app.add_typer(users.app, name="user")
 
 
 def _show_version(wanted: bool) -> None:
