@@ -7,7 +7,7 @@ does nothing any more.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -107,8 +107,9 @@ class ServiceDesk:
         seen_replies: int | None = None,
         request: str | None = None,
         and_close: bool = False,
+        hold: timedelta = timedelta(0),
     ) -> Sent:
-        """Answer everybody who asked."""
+        """Answer everybody who asked; until `hold` is over, `take_back` undoes it."""
 
         def work(connection: Connection, ticket_id: int, *, by: Actor, now: datetime) -> Sent:
             sent = tickets.reply(
@@ -121,6 +122,7 @@ class ServiceDesk:
                 seen_replies=seen_replies,
                 request=request,
                 terms=self._terms,
+                hold=hold,
             )
             if and_close and tickets.get(connection, ticket_id).state is tickets.State.answered:
                 tickets.close(connection, ticket_id, by=by, now=now)
@@ -128,6 +130,20 @@ class ServiceDesk:
             return sent
 
         return await self._act(user, work, ticket_id)
+
+    async def take_back(self, user: User, ticket_id: int) -> str:
+        """Undo the last reply while none of it has gone out; returns its text."""
+        return await self._act(user, tickets.take_back, ticket_id, terms=self._terms)
+
+    async def preview(
+        self, user: User, ticket_id: int, text: str, in_languages: Mapping[str, str] | None = None
+    ) -> list[tickets.Preview]:
+        """What members of each group would see of a reply."""
+        return await self._database.read(
+            partial(
+                tickets.preview, ticket_id=ticket_id, text=text, in_languages=in_languages or {}
+            )
+        )
 
     async def ask_back(
         self,

@@ -54,6 +54,7 @@ from agent.tickets.states import (
     State,
 )
 from agent.tickets.tables import ticket_askers, ticket_events, tickets
+from agent.tickets.taking_back import Preview, preview, take_back
 from agent.tickets.terms import UNTIMED, Due, Start, Terms, Timer, Untimed
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "Learn",
     "Lesson",
     "Opened",
+    "Preview",
     "Priority",
     "Resolution",
     "Sent",
@@ -98,12 +100,14 @@ __all__ = [
     "nudged",
     "open_or_join",
     "peer_answered",
+    "preview",
     "prioritise",
     "release",
     "reopen",
     "reply",
     "split_off",
     "tag",
+    "take_back",
     "take_over",
     "thanked",
     "ticket_askers",

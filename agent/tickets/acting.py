@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -31,6 +31,7 @@ from agent.tickets.tables import ticket_askers, tickets
 from agent.tickets.terms import UNTIL_RESOLUTION, UNTIL_RESPONSE, UNTIMED, Due, Terms, Timer
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_AT_ONCE = timedelta(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,9 @@ class Sent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Place:
+class Place:
+    """A group that asked. `mentions`: who asked there and is still in it; `left`: who is not."""
+
     group_id: int
     account_id: int
     name: str
@@ -122,12 +125,14 @@ def reply(
     seen_replies: int | None = None,
     request: str | None = None,
     terms: Terms = UNTIMED,
+    hold: timedelta = _AT_ONCE,
 ) -> Sent:
     """Answer everybody who asked, one message a group, and in its language where the text is
     given in it (`in_languages`: zh, ja, en).
 
     `seen_replies`: how many replies the sender has read; `request`: the same for the same wish,
-    which is then carried out once.
+    which is then carried out once; `hold`: how long nothing goes out, so that `take_back` can
+    still undo it.
 
     Raises `UnknownTicket`, `TicketClosed`, `AnsweredMeanwhile` where somebody else was faster,
     `UsageError` for an empty or too long text, or where nobody can be reached.
@@ -148,7 +153,14 @@ def reply(
     text = _checked(ticket_id, text)
     number = row.replies + 1
     sent = _say_to_askers(
-        connection, ticket_id, f"ticket:{ticket_id}:reply:{number}", "reply", text, texts, now
+        connection,
+        ticket_id,
+        f"ticket:{ticket_id}:reply:{number}",
+        "reply",
+        text,
+        texts,
+        now,
+        not_before=now + hold,
     )
     due = terms.answered(connection, ticket_id, now)
     timers.put_away(connection, ticket_id, now, UNTIL_RESPONSE | UNTIL_RESOLUTION)
@@ -284,7 +296,7 @@ def close(
     """Close without a reply, or after one. Raises `UnknownTicket`, `TicketClosed`."""
     row = in_state(connection, ticket_id, LIVE_STATES, version)
     if resolution is None:
-        resolution = Resolution.answered if row.replies else Resolution.unanswered
+        resolution = Resolution.answered if row.answer else Resolution.unanswered
     timers.put_away(connection, ticket_id, now)
     change(
         connection,
@@ -448,12 +460,13 @@ def _say_to_askers(
     text: str,
     texts: Mapping[str, str],
     now: datetime,
+    not_before: datetime | None = None,
 ) -> Sent:
     """Queue the text for every group that asked, mentioning who asked there and is still in it.
 
     A group that all of them have left gets nothing: nobody there waits for it.
     """
-    places = _places(connection, ticket_id)
+    places = places_of(connection, ticket_id)
     reached = [place for place in places if place.present and place.mentions]
     left = tuple(name for place in places for name in place.left)
     unreachable = tuple(place.name for place in places if not place.present)
@@ -474,6 +487,7 @@ def _say_to_askers(
             priority=outbox.TICKET,
             content=TextContent(text=texts.get(place.language, text)),
             mentions=place.mentions,
+            not_before=not_before,
             ticket_id=ticket_id,
         )
         for place in reached
@@ -487,7 +501,7 @@ def _say_to_askers(
     )
 
 
-def _places(connection: Connection, ticket_id: int) -> list[_Place]:
+def places_of(connection: Connection, ticket_id: int) -> list[Place]:
     rows = connection.execute(
         select(
             groups.c.id,
@@ -512,7 +526,7 @@ def _places(connection: Connection, ticket_id: int) -> list[_Place]:
         here = [row for row in rows if row.id == group_id]
         people = {row.external_id: row for row in here}
         found.append(
-            _Place(
+            Place(
                 group_id=group_id,
                 account_id=here[0].account_id,
                 name=here[0].plan or here[0].group_name,
