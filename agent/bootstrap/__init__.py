@@ -15,6 +15,7 @@ from agent.bootstrap.opening import (
 from agent.bootstrap.policies import rules_of
 from agent.bootstrap.serving import desk_ports, open_access
 from agent.bootstrap.simulating import for_terminal, simulator, simulator_ports
+from agent.bootstrap.teaching import open_teaching, open_translator
 
 __all__ = [
     "Application",
@@ -30,6 +31,8 @@ __all__ = [
     "open_embedded_database",
     "open_knowledge",
     "open_promotions",
+    "open_teaching",
+    "open_translator",
     "rules_of",
     "simulator",
     "simulator_ports",

@@ -17,6 +17,7 @@ from agent.bootstrap.opening import (
     open_promotions,
 )
 from agent.bootstrap.policies import policy_of, replies, rules, still_quiet_until, welcome
+from agent.bootstrap.teaching import open_teaching
 from agent.channels.base import Channel
 from agent.compliance.egress import Egress
 from agent.config import Account, Pace, Settings
@@ -24,7 +25,7 @@ from agent.database import Database
 from agent.directory import Directory
 from agent.gate import QuietTimes
 from agent.intake import Intake
-from agent.knowledge_base import KnowledgeBase, learn
+from agent.knowledge_base import KnowledgeBase
 from agent.leases import Owner
 from agent.pacing import PaceLimits, Pacer
 from agent.promotions import Promotions
@@ -86,6 +87,7 @@ def build(
     guard = guard or open_egress(settings, database, clock)
     knowledge = open_knowledge(settings, database, clock, feed, guard)
     promotions = open_promotions(settings, database, directory, clock, queued)
+    teaching = open_teaching(settings)
     responder = Responder(
         database=database,
         directory=directory,
@@ -94,7 +96,7 @@ def build(
         holding_reply=lambda group: policy_of(settings, group).holding_reply,
         replies=replies(settings),
         operators=frozenset(settings.operators.members),
-        learn=learn,
+        learn=teaching.learn,
         owner=str(owner),
         now=clock.now,
         feed=feed,
@@ -148,7 +150,7 @@ def build(
         responder=responder,
         access=open_access(settings, database, feed),
         service_desk=ServiceDesk(
-            database=database, now=clock.now, feed=feed, learn=learn, terms=UNTIMED
+            database=database, now=clock.now, feed=feed, learn=teaching.learn, terms=UNTIMED
         ),
     )
 

@@ -127,25 +127,15 @@ def _writer(settings: Settings, guard: Egress) -> Writer | None:
     """Who writes answers; None where the sources are quoted."""
     if not settings.models:
         return None
-    from knowledge import providers
+    from agent.bootstrap.teaching import open_models
     from knowledge.checks import Rules
-    from knowledge.models import Model, Models
     from knowledge.writing import Writer
 
-    models = []
-    for access in settings.models:
-        chat = providers.chat_model(
-            access.name,
-            api_key=access.key,
-            base_url=access.base_url,
-            timeout_seconds=settings.model.timeout_seconds,
-        )
-        if chat is not None:
-            endpoint = providers.endpoint_of(access.base_url)
-            method = access.structured_output
-            models.append(Model(chat, name=access.name, endpoint=endpoint, method=method))
+    models = open_models(settings)
+    if models is None:
+        return None
     return Writer(
-        Models(models),
+        models,
         guard=guard,
         voice=settings.model.voice,
         length=settings.model.length,

@@ -76,17 +76,26 @@ def reply(
     """Answer everybody who asked; the running process sends it."""
     from agent import bootstrap, tickets
     from agent.actors import Actor
-    from agent.knowledge_base import learn as add
+    from agent.errors import UsageError
 
     with opening.opened(context) as (settings, database), database.transaction() as connection:
         now = bootstrap.open_clock(settings).now()
         actor = Actor(name=by)
         sent = tickets.reply(connection, number, text, by=actor, now=now)
+        add = bootstrap.open_teaching(settings).learn
+        refused = None
         if learn or for_all:
-            tickets.learn(connection, number, by=actor, now=now, add=add, everybody=for_all)
+            try:
+                tickets.learn(connection, number, by=actor, now=now, add=add, everybody=for_all)
+            except UsageError as error:
+                if error.code != "needs_editing":
+                    raise
+                refused = error  # it stands as a draft, which has to be kept
     typer.echo(f"#{number}: reply queued for {len(sent.groups)} group(s)")
     for group in sent.unreachable:
         typer.echo(f"not sent to {group}: the account is no longer in it")
+    if refused is not None:
+        raise refused
 
 
 @app.command()

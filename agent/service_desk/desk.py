@@ -177,8 +177,23 @@ class ServiceDesk:
         await self._act(user, partial(_texted, tickets.note, text), ticket_id, request=request)
 
     async def learn(self, user: User, ticket_id: int, *, everybody: bool = False) -> int:
-        """Make question and answer knowledge at once; returns the entry's id."""
-        return await self._act(user, tickets.learn, ticket_id, add=self._learn, everybody=everybody)
+        """Make question and answer knowledge at once; returns the entry's id. What cannot be freed
+        of personal data is kept as a draft, and `UsageError` says so."""
+
+        def work(connection: Connection, ticket_id: int, **values: Any) -> int | UsageError:
+            try:
+                return tickets.learn(
+                    connection, ticket_id, add=self._learn, everybody=everybody, **values
+                )
+            except UsageError as error:
+                if error.code != "needs_editing":
+                    raise
+                return error  # and commit: its draft is to stay
+
+        learned = await self._act(user, work, ticket_id)
+        if isinstance(learned, UsageError):
+            raise learned
+        return learned
 
     # -- ending ---------------------------------------------------------------------
 
