@@ -57,10 +57,12 @@ class Limits:
     """How much one file may hold and cost. What is beyond is refused with a message, never cut off
     silently.
 
-    `entries` counts chunks of one file: each is indexed in memory later. `unpacked_bytes` is what
-    a zipped format (XLSX, DOCX) may swell to; `memory_bytes` and `seconds` bind the process that
-    reads one PDF, XLSX, DOCX or HTML file. `rows_bytes` is the largest CSV, which is read as a
-    stream; `file_bytes` the largest file of any other kind.
+    `entries` counts chunks of one file. They are read, kept and indexed in steps of flat memory;
+    what grows with them is Chroma's, which holds all vectors in memory: about 2.5 kB an entry of
+    256 dimensions. `unpacked_bytes` is what a zipped format (XLSX, DOCX) may swell to;
+    `memory_bytes` and `seconds` bind the process that reads one PDF, XLSX, DOCX or HTML file.
+    `rows_bytes` is the largest CSV, which is read as a stream; `file_bytes` the largest file of
+    any other kind.
     """
 
     file_bytes: int = 64 * MEGABYTE
