@@ -18,7 +18,7 @@ from agent.cases import Case, Replies, Verdict, escalation, told
 from agent.compliance import labels
 from agent.conclusions import Conclusions, delivery
 from agent.database import Database
-from agent.directory import Directory, GroupInfo, find_members
+from agent.directory import Directory, GroupInfo
 from agent.errors import ShequnError, StorageUnavailable
 from agent.gate import Decision, GoOn, Outcome, Reason, Rules, correction, judge, to_be_read
 from agent.inbox import ClaimedTurn
@@ -105,11 +105,13 @@ class Responder:
         next_ready = inbox.next_ready(connection)
         if not turns:
             return [], next_ready
-        groups = self._directory.groups(connection, {turn.group_id for turn in turns})
-        people = find_members(connection, {turn.member_id for turn in turns})
+        places = self._directory.places(
+            connection, {turn.member_id: turn.group_id for turn in turns}
+        )
         cases = []
         for turn in turns:
-            case = Case(turn=turn, group=groups[turn.group_id], member=people[turn.member_id])
+            place = places[turn.member_id]
+            case = Case(turn=turn, group=place.group, member=place.member)
             cases.append(self._with_background(connection, case))
         return cases, next_ready
 
@@ -394,6 +396,8 @@ class Responder:
         """Write a conclusion as soon as the database takes it, while the lease may last."""
         until = self._now() + timedelta(seconds=self._lease_seconds)
         while True:
+            # Senders that look now look behind this: what it queues goes out of the same commit.
+            self._feed.publish("deciding")
             try:
                 return await write()
             except StorageUnavailable as error:
@@ -427,7 +431,6 @@ class Responder:
     def _publish(self, cases: Iterable[Case]) -> None:
         for group_id in {case.group.id for case in cases}:
             self._feed.publish(f"group:{group_id}")
-        self._feed.publish("decided")
 
 
 def _before(connection: Connection, turn: ClaimedTurn) -> tuple[inbox.Line, ...]:

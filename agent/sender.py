@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
 import structlog
+from sqlalchemy import Connection
 
 from agent import outbox
 from agent.channels.base import Channel
@@ -99,22 +100,10 @@ class Sender:
     async def _send_due(self) -> None:
         """Start what can be sent now, then wait for news."""
         free = self._concurrency - len(self._busy)
-        now = self._now()
         claim = outbox.Claim()
         if free > 0:
             claiming = asyncio.ensure_future(
-                self._database.write(
-                    partial(
-                        outbox.claim,
-                        account_id=self._account_id,
-                        owner=self._owner,
-                        now=now,
-                        busy=tuple(self._busy),
-                        ready_at=lambda group_id: self._pacer.ready_at(group_id, now),
-                        quiet_until=lambda zone: self._quiet_until(zone, now),
-                        limit=free,
-                    )
-                )
+                self._database.write(partial(self._claim, busy=tuple(self._busy), limit=free))
             )
             try:
                 claim = await asyncio.shield(claiming)
@@ -123,11 +112,25 @@ class Sender:
                 self._start((await claiming).deliveries)
                 raise
         self._start(claim.deliveries)
-        if not claim.deliveries:
+        if not claim.more:
             seconds = _POLL_SECONDS
             if claim.look_again_at is not None:
                 seconds = min(seconds, (claim.look_again_at - self._now()).total_seconds())
             await self.queued.wait(max(seconds, 0.01))
+
+    def _claim(self, connection: Connection, *, busy: Collection[int], limit: int) -> outbox.Claim:
+        # The time when it runs: what a decision queued in the same transaction is due as well.
+        now = self._now()
+        return outbox.claim(
+            connection,
+            self._account_id,
+            self._owner,
+            now,
+            busy=busy,
+            ready_at=lambda group_id: self._pacer.ready_at(group_id, now),
+            quiet_until=lambda zone: self._quiet_until(zone, now),
+            limit=limit,
+        )
 
     def _start(self, deliveries: Sequence[ClaimedDelivery]) -> None:
         for delivery in deliveries:

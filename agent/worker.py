@@ -184,10 +184,10 @@ class Worker:
             await asyncio.sleep(_RELIEF_SECONDS)
 
     async def _relay(self) -> None:
-        """Wake the senders when a decision may have queued something."""
+        """Wake the senders when a decision queues something, or may have."""
 
         def hear(topic: str) -> None:
-            if topic == "decided":
+            if topic in ("deciding", "decided"):
                 self.on_queued()
 
         with self.feed.listening(hear):

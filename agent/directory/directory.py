@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -269,6 +269,23 @@ class Directory:
         else:
             rows = connection.execute(_GROUPS)
         return {row.id: self._group_info(row) for row in rows}
+
+    def places(self, connection: Connection, members_of: Mapping[int, int]) -> dict[int, Place]:
+        """By member, where each speaks; `members_of` tells the group of each."""
+        found = {
+            member_id: place
+            for member_id in members_of
+            if (place := self._places.of_member(member_id)) is not None
+        }
+        sought = {member: group for member, group in members_of.items() if member not in found}
+        if sought:
+            infos = self.groups(connection, set(sought.values()))
+            people = find_members(connection, sought)
+            found |= {
+                member_id: Place(group=infos[group_id], member=people[member_id])
+                for member_id, group_id in sought.items()
+            }
+        return found
 
     def operators_group(self, connection: Connection, account_id: int) -> GroupInfo | None:
         """The group that tickets go to, once seen; the account's own if it has one."""

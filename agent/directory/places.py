@@ -80,6 +80,7 @@ class Places:
         self._kept = kept
         self._places: OrderedDict[tuple[str, str, str, str], Place] = OrderedDict()
         self._groups: WeakValueDictionary[int, GroupInfo] = WeakValueDictionary()
+        self._of_members: WeakValueDictionary[int, Place] = WeakValueDictionary()
         # Under the name that was told last: somebody's first word there brings no news of it.
         self._told: dict[tuple[str, str, str], tuple[str, GroupInfo]] = {}
 
@@ -96,6 +97,10 @@ class Places:
             return None
         return place if message.sender_name in ("", member.name, member.own_name) else None
 
+    def of_member(self, member_id: int) -> Place | None:
+        """Where somebody speaks; None if it has to be looked up."""
+        return self._of_members.get(member_id)
+
     def group_of(self, message: InboundMessage) -> GroupInfo | None:
         """The group of `message`; None if it has to be looked up."""
         name, group = self._told.get(_group_key(message), ("", None))
@@ -111,12 +116,13 @@ class Places:
             self._told[_group_key(message)] = message.group_name, place.group
         key = _key(message)
         self._places.pop(key, None)  # last in line again
-        self._places[key] = place
+        self._places[key] = self._of_members[place.member.id] = place
         while len(self._places) > self._kept:
             self._places.popitem(last=False)
 
     def clear(self) -> None:
         self._places.clear()
+        self._of_members.clear()
         self._told.clear()
 
 

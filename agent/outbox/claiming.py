@@ -25,7 +25,7 @@ from agent.messages import (
     Quote,
     content_from_json,
 )
-from agent.outbox.tables import PENDING, SENDING, UNSETTLED, deliveries
+from agent.outbox.tables import PENDING, deliveries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +40,30 @@ class ClaimedDelivery:
 
 
 _earlier = deliveries.alias("earlier")
+_under_way = deliveries.alias("under_way")
 _HEAD = (
     select(
-        deliveries,
+        deliveries.c.id,
+        deliveries.c.group_id,
+        deliveries.c.key,
+        deliveries.c.kind,
+        deliveries.c.content,
+        deliveries.c.mentions,
+        deliveries.c.quote,
+        deliveries.c.keeps_hours,
+        deliveries.c.attempts,
+        # While a send is in doubt its words must not be sent again, or the echo of the second
+        # would pass for the first one's; what follows in that group waits as well, in order.
+        select(_under_way.c.id)
+        .where(
+            _under_way.c.account_id == deliveries.c.account_id,
+            _under_way.c.group_id == deliveries.c.group_id,
+            _under_way.c.fingerprint == deliveries.c.fingerprint,
+            _under_way.c.state.in_([literal_column("'sending'"), literal_column("'ambiguous'")]),
+            _under_way.c.state == literal_column("'sending'"),
+        )
+        .exists()
+        .label("doubted"),
         groups.c.external_id.label("group_external_id"),
         groups.c.time_zone.label("group_time_zone"),
     )
@@ -83,10 +104,12 @@ _MARK_SENDING = (
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What to send now, and when to look again if something waits only for the pace."""
+    """What to send now, when to look again if something waits only for the pace, and whether
+    there may be more that could go out now."""
 
     deliveries: tuple[ClaimedDelivery, ...] = ()
     look_again_at: datetime | None = None
+    more: bool = False
 
 
 def claim(
@@ -106,31 +129,31 @@ def claim(
     What keeps hours is put off to `quiet_until(time zone)`, where that is not None.
     """
     connection.execute(_EXPIRE, {"account": account_id, "now": now})
+    scan = max(limit * 4, 32)
     head = connection.execute(
-        _HEAD, {"account": account_id, "now": now, "busy": list(busy), "scan": max(limit * 4, 32)}
+        _HEAD, {"account": account_id, "now": now, "busy": list(busy), "scan": scan}
     ).all()
+    more = len(head) == scan
     head = _awake(connection, head, quiet_until)
     first_of_group: dict[int, Any] = {}
     for row in head:
         first_of_group.setdefault(row.group_id, row)
-    # While a send is in doubt its words must not be sent again, or the echo of the second would
-    # pass for the first one's; what follows in that group waits as well, to keep the order.
-    doubted = _doubted(connection, account_id) if head else frozenset()
-    first_of_group = {
-        group_id: row
-        for group_id, row in first_of_group.items()
-        if (group_id, row.fingerprint) not in doubted
-    }
+    first_of_group = {group_id: row for group_id, row in first_of_group.items() if not row.doubted}
     waits = {group_id: ready_at(group_id) if ready_at else now for group_id in first_of_group}
     chosen = [row for row in first_of_group.values() if waits[row.group_id] <= now][:limit]
+    again_at = min((at for at in waits.values() if at > now), default=None)
     if not chosen:
-        return Claim(look_again_at=min(waits.values(), default=None))
+        return Claim(look_again_at=again_at)
     marked = set(
         connection.scalars(
             _MARK_SENDING, {"ids": [row.id for row in chosen], "owner": owner, "now": now}
         )
     )
-    return Claim(deliveries=tuple(_claimed(row) for row in chosen if row.id in marked))
+    return Claim(
+        deliveries=tuple(_claimed(row) for row in chosen if row.id in marked),
+        look_again_at=again_at,
+        more=more or len(chosen) == limit,
+    )
 
 
 def _awake(
@@ -151,15 +174,6 @@ def _awake(
     return awake
 
 
-def _doubted(connection: Connection, account_id: int) -> frozenset[tuple[int, str]]:
-    """Groups and words of sends that are under way or broke half-way."""
-    rows = connection.execute(_UNDER_WAY, {"account": account_id})
-    return frozenset((row.group_id, row.fingerprint) for row in rows)
-
-
-_UNDER_WAY = select(deliveries.c.group_id, deliveries.c.fingerprint).where(
-    deliveries.c.account_id == bindparam("account"), UNSETTLED, SENDING
-)
 _EXPIRE = update(deliveries).where(
     deliveries.c.account_id == bindparam("account"),
     PENDING,

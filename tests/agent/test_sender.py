@@ -37,6 +37,19 @@ async def test_a_message_is_sent_once_under_its_key(office: Office) -> None:
     assert office.channel.sent == [("会员群", "早上好")]
 
 
+async def test_who_is_woken_before_a_message_is_committed_sends_it_at_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.sender._POLL_SECONDS", 3600.0)
+    async with office.open():
+        for text in ("早上好", "中午好", "晚上好"):
+            office.sender.queued.set()
+            queueing = asyncio.create_task(office.queue("会员群", text))
+            while not queueing.done():
+                await asyncio.sleep(0)
+            await office.until({**await office.states(), text: "sent"})
+
+
 async def test_a_refused_message_fails_and_the_next_one_goes(office: Office) -> None:
     office.channel.faults = [SendRejected("no such group")]
     async with office.open():
