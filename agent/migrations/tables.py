@@ -8,8 +8,10 @@ from agent import access, audit, directory, inbox, outbox, tickets  # noqa: F401
 from agent.assignment import rotations as _rotations  # noqa: F401
 from agent.compliance import tables as _compliance  # noqa: F401
 from agent.database import metadata
+from agent.feedback import tables as _feedback  # noqa: F401
 from agent.learning import tables as _learning  # noqa: F401
 from agent.translating import tables as _translating  # noqa: F401
+from agent.withdrawals import tables as _withdrawals  # noqa: F401
 from knowledge import calibration, catalog  # noqa: F401
 from schedules import tables as calendar
 

@@ -1,0 +1,1 @@
+"""What tickets hear of a group's talk, and what is said about answers."""
