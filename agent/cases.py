@@ -30,6 +30,10 @@ class Replies:
     identity: str
     handover: str
     words_please: str = ""
+    # The same while nobody works: `{why}` and `{when}` are filled in. Empty: as at other times.
+    holding_away: str = ""
+    holding_again_away: str = ""
+    handover_away: str = ""
 
     def said_by(self, bot: Bot) -> Replies:
         """The texts with the bot's name in them."""
@@ -219,6 +223,8 @@ def told(outcome: Answer | NoAnswer) -> dict[str, Any]:
         details["cited"] = [passage.entry_id for passage in outcome.citations]
     else:
         details |= {"no_answer": outcome.reason.value, "why": outcome.detail}
+        if outcome.draft:
+            details["draft"] = outcome.draft
     return details
 
 

@@ -87,10 +87,12 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class NoAnswer:
-    """Nothing to say to the member; `passages` are the nearest entries, for the operator."""
+    """Nothing to say to the member; `passages` are the nearest entries, for the operator, and
+    `draft` is what a model wrote that failed its check."""
 
     reason: NoAnswerReason
     confidence: float = 0.0
     passages: tuple[Passage, ...] = ()
     model: ModelCall | None = None
     detail: str = ""
+    draft: str = ""

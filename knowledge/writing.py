@@ -80,10 +80,11 @@ class Writer:
         deadline = loop.time() + limit_seconds
         call: ModelCall | None = None
 
-        def none(reason: NoAnswerReason, detail: str = "") -> NoAnswer:
+        def none(reason: NoAnswerReason, detail: str = "", draft: str = "") -> NoAnswer:
             return NoAnswer(
-                reason=reason, confidence=confidence, passages=passages, model=call, detail=detail
-            )
+                reason=reason, confidence=confidence, passages=passages, model=call,
+                detail=detail, draft=draft,
+            )  # fmt: skip
 
         try:
             async with asyncio.timeout_at(deadline):
@@ -111,7 +112,7 @@ class Writer:
         if not text:
             return none(NoAnswerReason.MODEL_NONSENSE, "answerable, but empty")
         if wrong:
-            return none(NoAnswerReason.FAILED_CHECK, str(wrong))
+            return none(NoAnswerReason.FAILED_CHECK, str(wrong), draft=text)
         left = _left_open(draft, parts, passages)
         if parts and len(left) == len(parts):
             return none(NoAnswerReason.NOT_IN_KNOWLEDGE, "the model left every question open")

@@ -45,6 +45,10 @@ class Difference:
     words: str = ""
     expected: str = ""
 
+    @property
+    def added(self) -> bool:
+        return self.kind in (Kind.ADDED, Kind.LINK_ADDED, Kind.TERM_ADDED)
+
 
 def differences(
     source: str, translation: str, *, of: str, into: str, glossary: Glossary | None = None
