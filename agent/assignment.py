@@ -59,12 +59,17 @@ class Assignment:
             return None
         return self._given(connection, ticket_id, now)
 
+    def is_due(self, connection: Connection, now: datetime) -> bool:
+        """As an errand of `Rounds`: whether somebody's tickets are to be given on."""
+        return self.reassign and self.how != "by_hand" and bool(left_behind(connection, 1))
+
+    def run(self, connection: Connection, now: datetime) -> None:
+        self.settle(connection, now)
+
     def settle(self, connection: Connection, now: datetime, limit: int = 100) -> list[int]:
         """Give the unanswered tickets of those who no longer work to others, or back to
         everybody; returns their numbers."""
-        if not self.reassign or self.how == "by_hand":
-            return []
-        if not left_behind(connection, 1):
+        if not self.is_due(connection, now):
             return []
         _one_at_a_time(connection)
         settled = left_behind(connection, limit)

@@ -34,6 +34,10 @@ class Replies:
     holding_away: str = ""
     holding_again_away: str = ""
     handover_away: str = ""
+    # The same while nobody works: `{why}` and `{when}` are filled in. Empty: as at other times.
+    holding_away: str = ""
+    holding_again_away: str = ""
+    handover_away: str = ""
 
     def said_by(self, bot: Bot) -> Replies:
         """The texts with the bot's name in them."""

@@ -15,6 +15,7 @@ from agent.directory import Directory, GroupInfo
 from agent.gate import Decision, Outcome, Reason
 from agent.inbox import ClaimedTurn
 from agent.messages import Text
+from agent.service_levels import Handling
 
 
 class Conclusions:
@@ -27,11 +28,13 @@ class Conclusions:
         replies: Replies,
         holding_reply: Callable[[GroupInfo], bool],
         owner: str,
+        handling: Handling,
     ) -> None:
         self._directory = directory
         self._replies = replies
         self._holding_reply = holding_reply
         self._owner = owner
+        self._handling = handling
 
     def write(self, connection: Connection, verdicts: Sequence[Verdict], now: datetime) -> None:
         """Decide each turn and queue what it says; opens or joins tickets."""
@@ -53,7 +56,7 @@ class Conclusions:
                     opened = self._open_ticket(connection, verdict, case, now)
                     ticket = {"ticket": opened.ticket_id, "joined": opened.joined}
                     decision = replace(decision, details=decision.details | ticket)
-                    deliveries += self._ticket_deliveries(connection, verdict, case, opened)
+                    deliveries += self._ticket_deliveries(connection, verdict, case, opened, now)
                     if opened.joined:
                         joined[opened.ticket_id] = case.group.account_id
                 decided.append((case.turn, decision))
@@ -86,23 +89,43 @@ class Conclusions:
             personal=verdict.decision.reason is Reason.asked_for_person,
             quoted=verdict.own or case.said.quote is not None,
         )
-        return tickets.open_or_join(connection, asked, now)
+        opened = tickets.open_or_join(connection, asked, now, self._handling.terms)
+        if not opened.joined and not opened.peers_first:
+            self._handling.assign(connection, opened.ticket_id, now)
+        return opened
 
     def _ticket_deliveries(
-        self, connection: Connection, verdict: Verdict, case: Case, opened: tickets.Opened
+        self,
+        connection: Connection,
+        verdict: Verdict,
+        case: Case,
+        opened: tickets.Opened,
+        now: datetime,
     ) -> list[outbox.Delivery]:
         """The holding reply to the asker and, for a new ticket, its card to the operators."""
         found = []
         if self._holding_reply(case.group):
-            replies = self._replies.said_by(case.bot)
-            text = replies.holding_again if opened.joined else replies.holding
-            if verdict.decision.reason is Reason.asked_for_person:
-                text = replies.handover
+            text = self._holding(verdict, case, opened, now)
             found.append(delivery(case, "holding", text, opened.ticket_id))
         operators = self._directory.operators_group(connection, case.group.account_id)
         if operators is not None and not opened.joined:
             found += _card(tickets.get(connection, opened.ticket_id), operators)
         return found
+
+    def _holding(
+        self, verdict: Verdict, case: Case, opened: tickets.Opened, now: datetime
+    ) -> str:
+        """That a person will answer; while nobody works, also when."""
+        replies = self._replies.said_by(case.bot)
+        said, while_away = replies.holding, replies.holding_away
+        if opened.joined:
+            said, while_away = replies.holding_again, replies.holding_again_away
+        if verdict.decision.reason is Reason.asked_for_person:
+            said, while_away = replies.handover, replies.handover_away
+        away = self._handling.away(case.group, now)
+        if away is None or not while_away:
+            return said
+        return while_away.replace("{why}", away.why).replace("{when}", away.when)
 
     def _joined_line(
         self, connection: Connection, ticket_id: int, account_id: int, now: datetime

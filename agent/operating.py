@@ -12,6 +12,7 @@ from agent.cases import Case
 from agent.directory import MemberInfo, known_ids
 from agent.gate import Bot
 from agent.messages import Text, text_of
+from agent.service_levels import Handling
 
 FAILED_COMMAND = "⚠️ 处理「{}」时多次出错，没有执行。请再发一次；仍然不行请查看程序日志。"
 
@@ -20,9 +21,12 @@ class Operating:
     """Carries out commands of those who may give them. `operators` holds ids and names; empty:
     everybody in the group."""
 
-    def __init__(self, *, operators: frozenset[str], learn: tickets.Learn) -> None:
+    def __init__(
+        self, *, operators: frozenset[str], learn: tickets.Learn, handling: Handling
+    ) -> None:
         self._operators = operators
         self._learn = learn
+        self._handling = handling
 
     def answers(self, connection: Connection, case: Case, now: datetime) -> list[str]:
         """Do what the turn's messages say; one line or more for each that was a command."""

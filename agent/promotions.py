@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 _LEASE_SECONDS = 60
 _CLAIMED_AT_ONCE = 20
 _PLANNED_AT_ONCE = 2_000
+_RUNNING = timedelta(days=1)  # after its posting, questions are likely to be about an offer
 _SETTLING = timedelta(minutes=1)  # after a start, for accounts that were never online before
 
 
@@ -292,6 +293,19 @@ class Promotions:
                 subject=f"offer:{offer_id}",
                 at=now,
             )
+
+
+def running(connection: Connection, group: GroupInfo, now: datetime) -> str:
+    """The title of the offer that was posted to the group within a day and is still valid, the
+    newest; empty where there is none."""
+    posted = store.list_occurrences(
+        connection, since=now - _RUNNING, until=now, states=[offers.State.POSTED]
+    )
+    for occurrence in reversed(posted):
+        offer = occurrence.offer
+        if offer.is_valid_at(now) and offer.audience.includes(name=group.name, tags=group.tags):
+            return offer.title
+    return ""
 
 
 def _content(content: offered.Content) -> Content:

@@ -23,6 +23,7 @@ from agent.errors import ShequnError, StorageUnavailable
 from agent.gate import Decision, GoOn, Outcome, Reason, Rules, correction, judge, to_be_read
 from agent.inbox import ClaimedTurn
 from agent.operating import FAILED_COMMAND, Operating, commands_us
+from agent.service_levels import Handling
 from agent.sharing import question_key
 from agent.signals import Feed
 from knowledge.answers import Answer, NoAnswer, NoAnswerReason, Question
@@ -72,6 +73,7 @@ class Responder:
         now: Callable[[], datetime],
         feed: Feed,
         readings: Readings | None = None,
+        handling: Handling | None = None,
         lease_seconds: float = 90,
         concurrency: int = 16,
     ) -> None:
@@ -80,9 +82,14 @@ class Responder:
         self._answerer = answerer
         self._rules = rules
         self._replies = replies
-        self._operating = Operating(operators=operators, learn=learn)
+        handling = handling or Handling()
+        self._operating = Operating(operators=operators, learn=learn, handling=handling)
         self._conclusions = Conclusions(
-            directory=directory, replies=replies, holding_reply=holding_reply, owner=owner
+            directory=directory,
+            replies=replies,
+            holding_reply=holding_reply,
+            owner=owner,
+            handling=handling,
         )
         self._owner = owner
         self._now = now

@@ -27,6 +27,7 @@ from agent.leases import Owner
 from agent.promotions import Promotions
 from agent.responder import Responder
 from agent.sender import Sender
+from agent.service_levels import Rounds
 from agent.signals import Feed, Signal
 from schedules import store
 from schedules.clock import Ticker
@@ -38,6 +39,7 @@ _LEASE_SECONDS = 20.0
 _LAST_SECONDS = 10.0  # for answers under way, once the process is being stopped
 _TICK_SECONDS = 2.0  # also how soon an edited offer file is seen
 _RELIEF_SECONDS = 3.0
+_ROUND_SECONDS = 5.0  # between two looks at timers, whatever the clock says
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +66,11 @@ class Worker:
     turn_due: Signal
     knowledge: Callable[[], Awaitable[None]]
     knowledge_ready: asyncio.Event
+    rounds: Rounds | None = None
     status_listeners: list[Callable[[AccountStatus], None]] = field(default_factory=list)
     _due_at: datetime | None = field(default=None, init=False)
     _ticker: Ticker | None = field(default=None, init=False)
+    _round_due: Signal = field(default_factory=Signal, init=False)
 
     # -- what others tell -----------------------------------------------------------
 
@@ -97,6 +101,7 @@ class Worker:
         if self._ticker is not None:
             self._ticker.tick_soon()
         self.turn_due.set()
+        self._round_due.set()
         self.on_queued()
 
     # -- running --------------------------------------------------------------------
@@ -118,6 +123,7 @@ class Worker:
                 tasks.create_task(self._keep(self._relieve, "relief"))
                 tasks.create_task(self._keep(self._judge, "judging"))
                 tasks.create_task(self._keep(self._follow_knowledge, "knowledge"))
+                tasks.create_task(self._keep(self._go_round, "timers"))
                 tasks.create_task(self._relay())
                 for line in self.lines:
                     tasks.create_task(self._hold(line))
@@ -192,6 +198,22 @@ class Worker:
 
         with self.feed.listening(hear):
             await asyncio.Event().wait()
+
+    # -- timers ---------------------------------------------------------------------
+
+    async def _go_round(self) -> None:
+        """Do what tickets' timers are for, at the moment they go off. The clock is looked at again
+        after a few seconds at the most, so setting it delays nothing and repeats nothing."""
+        if self.rounds is None:
+            return
+        while True:
+            next_due = await self.rounds.make()
+            seconds = _ROUND_SECONDS
+            if next_due is not None:
+                left = (next_due - self.now()).total_seconds()
+                # Due and not taken: somebody acts on that ticket at this moment.
+                seconds = min(seconds, max(left, _POLL_SECONDS / 4))
+            await self._round_due.wait(seconds)
 
     # -- offers and knowledge -------------------------------------------------------
 

@@ -9,6 +9,7 @@ from functools import partial
 from agent.access import Access
 from agent.bootstrap.channels import channel
 from agent.bootstrap.knowledge import open_egress, open_knowledge, open_readings
+from agent.bootstrap.levels import open_assignment, open_handling, open_levels, open_rounds
 from agent.bootstrap.opening import (
     open_access,
     open_clock,
@@ -33,7 +34,6 @@ from agent.responder import Responder
 from agent.sender import Sender
 from agent.service_desk import ServiceDesk
 from agent.signals import Feed, Signal
-from agent.tickets import UNTIMED
 from agent.timekeeping import Clock
 from agent.worker import Line, Worker
 
@@ -88,6 +88,8 @@ def build(
     knowledge = open_knowledge(settings, database, clock, feed, guard)
     promotions = open_promotions(settings, database, directory, clock, queued)
     teaching = open_teaching(settings)
+    levels = open_levels(settings, directory)
+    assignment = open_assignment(settings)
     responder = Responder(
         database=database,
         directory=directory,
@@ -101,6 +103,7 @@ def build(
         now=clock.now,
         feed=feed,
         readings=open_readings(settings, database, clock, guard),
+        handling=open_handling(settings, levels, assignment),
         lease_seconds=_LEASE_SECONDS
         + settings.model.timeout_seconds
         + settings.media.timeout_seconds,
@@ -136,6 +139,7 @@ def build(
         turn_due=turn_due,
         knowledge=knowledge.follow,
         knowledge_ready=knowledge.ready,
+        rounds=open_rounds(settings, database, directory, clock, feed, assignment),
     )
     return Application(
         settings=settings,
@@ -150,7 +154,7 @@ def build(
         responder=responder,
         access=open_access(settings, database, feed),
         service_desk=ServiceDesk(
-            database=database, now=clock.now, feed=feed, learn=teaching.learn, terms=UNTIMED
+            database=database, now=clock.now, feed=feed, learn=teaching.learn, terms=levels
         ),
     )
 

@@ -49,6 +49,20 @@ def plans(settings: Settings) -> list[GroupPlan]:
             for group in groups_of(settings, account)
         ]
         if operators_of(settings, account):
+            if escalated := settings.service_levels.escalation.group:
+                plans.append(
+                    GroupPlan(
+                        channel=account.kind,
+                        account=account.account,
+                        name=escalated,
+                        external_id=(
+                            settings.service_levels.escalation.id
+                            if isinstance(account, WechatyAccount)
+                            else ""
+                        ),
+                        kind="unlisted",
+                    )
+                )
             plans.append(
                 GroupPlan(
                     channel=account.kind,
@@ -93,6 +107,9 @@ def replies(settings: Settings) -> Replies:
         identity=texts.identity,
         handover=texts.handover,
         words_please=texts.words_please,
+        holding_away=texts.holding_away,
+        holding_again_away=texts.holding_again_away,
+        handover_away=texts.handover_away,
     )
 
 

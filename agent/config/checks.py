@@ -74,6 +74,15 @@ def cross_check(settings: Settings) -> list[Finding]:
                 "name a group of its own for the operators",
             )
         )
+    escalated = settings.service_levels.escalation.group
+    if escalated and escalated in names | {settings.operators.group}:
+        faults.append(
+            fault(
+                "service_levels.escalation.group",
+                f"{escalated!r} has another part already",
+                "name a group of its own; the operators' group reads of overdue tickets anyway",
+            )
+        )
     if settings.operators.account and settings.operators.account not in accounts:
         faults.append(
             fault(

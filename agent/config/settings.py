@@ -39,6 +39,7 @@ from agent.config.sections import (
     WebAccount,
     WechatyAccount,
 )
+from agent.config.service_levels import Assignment, Priorities, ServiceLevels
 from agent.config.translation import Translation
 
 
@@ -75,6 +76,9 @@ class Settings(BaseSettings):
     pacing: Pacing = Pacing()
     offers: Offers = Offers()
     texts: Texts = Texts()
+    service_levels: ServiceLevels = ServiceLevels()
+    priorities: Priorities = Priorities()
+    assignment: Assignment = Assignment()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod

@@ -6,6 +6,7 @@ timers that went off, `reminding.py` and `ending.py` do what they are for.
 
 from agent.service_levels.calendars import Calendar, Country
 from agent.service_levels.ending import Ending
+from agent.service_levels.handling import Handling
 from agent.service_levels.hours import Span, WorkingHours
 from agent.service_levels.levels import AROUND_THE_CLOCK, Away, Level, ServiceLevels, Target
 from agent.service_levels.priorities import (
@@ -15,13 +16,14 @@ from agent.service_levels.priorities import (
     PriorityRule,
     reason_in_words,
 )
-from agent.service_levels.reminding import Escalation, Reminding
+from agent.service_levels.reminding import REMINDERS, Escalation, Reminding
 from agent.service_levels.rounds import Errand, Rounds, Timers
 from agent.service_levels.wording import duration_in_words
 
 __all__ = [
     "AROUND_THE_CLOCK",
     "DEFAULT_WORDS",
+    "REMINDERS",
     "WORDS_OF_PRIORITY",
     "Away",
     "Calendar",
@@ -29,6 +31,7 @@ __all__ = [
     "Ending",
     "Errand",
     "Escalation",
+    "Handling",
     "Level",
     "Priorities",
     "PriorityRule",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 Country = Literal["none", "china", "japan"]
 
@@ -76,7 +76,8 @@ def _china_is_decided(year: int) -> bool:
 def _china(year: int) -> dict[date, Day]:
     import chinese_calendar
 
-    names = {holiday.value: holiday.chinese for holiday in chinese_calendar.Holiday}
+    kinds: Any = chinese_calendar.Holiday
+    names = {holiday.value: holiday.chinese for holiday in kinds}
     days = {
         day: Day(working=False, name=names.get(name, ""))
         for day, name in chinese_calendar.holidays.items()

@@ -68,7 +68,8 @@ SAFETY = (
     r"起火|着火|冒烟|爆炸|自燃|漏电|触电",
     r"かぶれ|腫れ|発疹|呼吸困難|息苦し|けが|怪我|火傷|やけど|発火|発煙|感電|誤飲|アレルギー(?!体質)",
     r"\b(allergic reaction|rash|swelling|swollen|can'?t breathe|trouble breathing|injur\w+"
-    r"|burn(s|ed|t)?|on fire|caught fire|smoke|explod\w+|electric shock|poison\w*|hospital|bleeding)\b",
+    r"|burn(s|ed|t)?|on fire|caught fire|smoke|explod\w+|electric shock|poison\w*|hospital"
+    r"|bleeding)\b",
 )  # fmt: skip
 COMPLAINT = (
     r"投诉|举报|12315|12345|曝光|维权|工商局|市场监管|消协|消费者协会|律师|起诉|法院|报警|诈骗|骗子|骗人"
@@ -77,7 +78,7 @@ COMPLAINT = (
     r"\b(complain\w*|scam\w*|fraud\w*|fake|lawyer|lawsuit|sue|police|report you)\b",
 )
 REFUND = (
-    r"退款|退货|退钱|退换|退一下|想退|要退|赔偿|赔钱|理赔|补偿|少发|漏发|发错|破损|坏了",
+    r"退款|退货|退钱|退换|退一下|[想要]退(?![货款换钱休])|赔偿|赔钱|理赔|补偿|少发|漏发|发错|破损|坏了",
     r"返金|返品|弁償|賠償|補償|不良品|壊れ",
     r"\b(refund\w*|return (it|this|the|my)|money back|compensat\w+|damaged|broken|wrong item)\b",
 )
