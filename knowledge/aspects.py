@@ -16,10 +16,11 @@ _ASPECTS: tuple[tuple[str, str, str], ...] = (
     (
         "price",
         r"多少钱|价格|价钱|价位|售价|单价|标价|报价|定价|什么价|啥价|啥价位|怎么卖|咋卖|卖多少|几块|几元|几个钱|贵不贵"
-        r"|贵吗|贵么|收费|收多少|要钱|花钱|免费|费用|多少一|多钱|花多少|几多钱|いくら|値段|料金|费用"
+        r"|贵吗|贵么|贵不|收费|收多少|要钱|花钱|加钱|算钱|收钱|免费|费用|多少一|多钱|花多少|几多钱"
+        r"|几百|多少(?:米|元|块)|[买满充消][费够]?多少|[咋怎][么]?(?:计费|算钱|收钱)|费[咋怎]么?算|(?:要|得|[一每][节次晚年月平包瓶盒袋支位间场]|小时)多少(?=\W|[啊呀呢]|$)|いくら|値段|料金|费用"
         r"|无料|\bhow much\b|\bprices?\b|\bcosts?\b|\bfees?\b|\bfree\b",
         rf"{_NUMBER}\s*(?:多)?(?:元|块|円|圆|日元|美元|欧元|毛|rmb|cny|jpy|usd|eur|dollars?|euros?|yen)"
-        r"|[¥￥$€£]|免费|收费|不要钱|不收|费用|价格|价钱|价目|标价|料金|値段|无料|打折|折扣|\bfree\b|\bcosts?\b|\bprice",
+        r"|[¥￥$€£]|免费|收费|不要钱|不收|费用|费含|含费|另付|自费|自理|包含|含[双单早午晚餐]|赠|价格|价钱|价目|标价|料金|値段|无料|打折|折扣|\bfree\b|\bcosts?\b|\bprice",
     ),
     (
         "clock",
@@ -72,7 +73,7 @@ _ASPECTS: tuple[tuple[str, str, str], ...] = (
     (
         "how many",
         r"几次|多少次|几个人|多少人|几位|几[片枚件瓶支包盒袋粒颗套张份台滴泵节寸种款岁勺]"
-        r"|多少[片枚件瓶支包盒袋粒颗套张份台滴泵节种款岁克个]"
+        r"|多少[片枚件瓶支盒袋粒颗套张份台滴泵节种款岁克个]|多少包(?!邮)"
         r"|几个(?!月|小时|钟头|钱)|多少个|名额|次数|多大|いくつ|何人|何个|何回|何枚|何歳"
         r"|\bhow many\b|\bhow often\b|\bhow old\b",
         rf"{_NUMBER}|每|各|单|\b(?:one|two|three|four|five|six|ten|each|every|once|twice)\b",
@@ -92,6 +93,20 @@ _ALSO = {
 # How the thing is done is told by nearly every answer, and asked for in passing.
 _WORTH = {"how": 0.5}
 _NEARLY = 0.5
+# How a question names a value of an aspect, and so asks about it: 晚上十点还开着吗, 5 岁能学吗.
+_VALUES = {
+    "price": rf"{_NUMBER}\s*(?:元|块|円|刀|rmb)|[¥￥$€£]\s*\d",
+    "clock": rf"{_NUMBER}\s*点(?!心)|\d[:：]\d\d|\d\s*(?:am|pm)\b|\d\s*时",
+    "when": rf"{_NUMBER}\s*[月号日]|今天|明天|后天|今晚|明晚|明早|当天|周[一二三四五六日末天]"
+    r"|(?:星期|礼拜)[一二三四五六日天]|周末|节假日|过年|春节|国庆|五一|元旦|中秋|除夕|年初"
+    r"|暑假|寒假|半夜|凌晨|晚上|中午|下午|早上|上午|\b(?:today|tomorrow|weekends?|tonight)\b"
+    r"|\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b",
+    "long": rf"{_NUMBER}\s*个?(?:小时|钟头|天(?!然)|分钟|周|星期|礼拜|月|年|日)"
+    r"|\b\d+ (?:day|week|month|year|hour|minute)",
+    "how many": rf"{_NUMBER}\s*(?:[个人次岁位片件瓶支包盒袋台张份节只克歳回]|公?斤)",
+}
+OF_TROUBLE = frozenset(("how", "who", "why"))
+_VALUE = tuple((name, re.compile(value)) for name, value in _VALUES.items())
 # Concepts (`paraphrases`) that say nothing beside the aspect they ask for.
 ASKED_BY_CONCEPT = frozenset(("≈价格", "≈收费", "≈多久", "≈地点", "≈次数", "≈营业时间"))
 _ANY_ASKING = re.compile("|".join(asked for _, asked, _ in _ASPECTS))
@@ -105,6 +120,16 @@ def asked_about(text: str) -> frozenset[str]:
     ['place', 'price']
     """
     return frozenset(name for name, asked in _ASKED if asked.search(text))
+
+
+@lru_cache(maxsize=4_096)
+def valued(text: str) -> frozenset[str]:
+    """The aspects of which a plain question names a value: it asks whether that is the one.
+
+    >>> sorted(valued("晚上十点还开着吗"))
+    ['clock', 'when']
+    """
+    return frozenset(name for name, value in _VALUE if value.search(text))
 
 
 def without_asking(run: str) -> str:

@@ -13,10 +13,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
+from itertools import chain
 
+from knowledge import aspects
 from knowledge.audience import Scope, ScopeKind
 from knowledge.catalog import Entry
-from knowledge.language import Language, Terms, asks_for, pairs, plain
+from knowledge.facts import claims
+from knowledge.language import Language, Terms, asks_for, pairs, plain, sought
 
 # Questions that share this much of their terms ask the same, if they ask in the same way.
 _ALIKE = 0.8
@@ -24,6 +28,11 @@ _ALIKE = 0.8
 _MOST_HOLDERS = 60
 # Characters; shorter answers (可以, 48 元) say nothing without their question.
 _TELLING = 12
+# The share of one question's topic that the other entry names where both speak of the same thing.
+_NAMED, _LEADING = 0.9, 3
+# Aspects that are told by an amount, and the units of money.
+_MEASURED = frozenset(("price", "clock", "when", "long", "how many"))
+_MONEY = frozenset(("cny", "jpy", "usd", "eur", "hkd", "twd", "krw", "gbp"))
 _NUMBER = re.compile(r"\d+(?:[.,:：/-]\d+)*")
 _MARKS = re.compile(r"[^\w]+")
 
@@ -52,7 +61,8 @@ def find(entries: Iterable[Entry], language: Language | None = None) -> list[Pai
     language = language or Language()
     live = [entry for entry in entries if entry.live]
     pairs_found = {}
-    for first, second in (*_worded_alike(live), *_asking_alike(live, language)):
+    looked_at = (_worded_alike(live), _asking_alike(live, language), _telling_apart(live, language))
+    for first, second in chain.from_iterable(looked_at):
         older, newer = sorted((first, second), key=lambda entry: (entry.changed_at, entry.id))
         if (older.id, newer.id) not in pairs_found and _meet(older, newer):
             pairs_found[older.id, newer.id] = _pair(older, newer)
@@ -113,6 +123,90 @@ def _asking_alike(entries: Iterable[Entry], language: Language) -> Iterator[tupl
             numbers_differ = _model_numbers(held) != _model_numbers(theirs)
             if shared >= _ALIKE and way == their_way and not numbers_differ:
                 yield rival, entry
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What an FAQ entry is about and asks of it; its whole wording and the amounts in its answer,
+    by unit, when somebody looks."""
+
+    entry: Entry
+    topic: frozenset[str]
+    models: frozenset[str]
+    aspects: frozenset[str]
+    language: Language
+
+    @cached_property
+    def holds(self) -> str:
+        told = f"{self.entry.question}\n{self.entry.text}"
+        return self.language.searchable(plain(told))
+
+    @cached_property
+    def amounts(self) -> dict[str, frozenset[str]]:
+        found: dict[str, set[str]] = defaultdict(set)
+        for claim in claims(self.entry.text):
+            for first, second in claim.accepts:
+                value, unit = (first, second) if first[:1].isdigit() else (second, first)
+                found[unit].add(value)
+        return {unit: frozenset(values) for unit, values in found.items()}
+
+    def speaks_of(self, other: _Told) -> bool:
+        """Whether question and answer name what the other's question is about."""
+        named = sum(sought(term) in self.holds for term in other.topic)
+        return named >= _NAMED * len(other.topic)
+
+    def contradicts(self, other: _Told) -> bool:
+        """Whether both tell amounts of what both are asked for, and none is the same."""
+        units = {unit for aspect in self.aspects & other.aspects for unit in _units(aspect, self)}
+        return any(
+            unit in other.amounts and self.amounts[unit].isdisjoint(other.amounts[unit])
+            for unit in units
+        )
+
+
+def _telling_apart(entries: Iterable[Entry], language: Language) -> Iterator[tuple[Entry, Entry]]:
+    """FAQ entries that ask the same of the same in other words and tell other amounts."""
+    told: list[_Told] = []
+    holders: dict[str, list[int]] = defaultdict(list)
+    for entry in entries:
+        wanted = aspects.asked_about(plain(entry.question or "")) & _MEASURED
+        if not entry.question or not wanted:
+            continue
+        one = _told(entry, wanted, language)
+        if one.topic:
+            for term in one.topic:
+                holders[term].append(len(told))
+            told.append(one)
+    for number, one in enumerate(told):
+        shared = [term for term in one.topic if len(holders[term]) > 1]
+        leading = sorted(shared, key=lambda term: (len(holders[term]), term))[:_LEADING]
+        near = {
+            other for term in leading for other in holders[term][:_MOST_HOLDERS] if other < number
+        }
+        for rival in (told[other] for other in sorted(near)):
+            # 小型犬 and 大型犬 each name what the other entry never speaks of.
+            same = one.models == rival.models and one.speaks_of(rival) and rival.speaks_of(one)
+            if same and one.contradicts(rival):
+                yield rival.entry, one.entry
+
+
+def _told(entry: Entry, wanted: frozenset[str], language: Language) -> _Told:
+    terms = language.question_terms(plain(entry.question or ""))
+    runs = [part for run in terms.runs for part in aspects.without_asking(run).split("|")]
+    spelled = {pair for run in runs for pair in pairs(run)}
+    concepts = set(terms.concepts) - aspects.ASKED_BY_CONCEPT
+    return _Told(
+        entry=entry, topic=frozenset({*concepts, *terms.words, *spelled}),
+        models=frozenset(word for word in terms.words if any(c.isdigit() for c in word)),
+        aspects=wanted, language=language,
+    )  # fmt: skip
+
+
+def _units(aspect: str, told: _Told) -> Iterator[str]:
+    """The units of an entry's amounts that answer this aspect."""
+    for unit in told.amounts:
+        if (unit in _MONEY) == (aspect == "price"):
+            yield unit
 
 
 def _held(terms: Terms) -> frozenset[object]:

@@ -130,6 +130,10 @@ class Lexicon:
             known = self._frequency[term] = int(self._searcher.doc_freq("told", term))
         return known
 
+    def asked(self, term: str) -> int:
+        """In how many entries' questions, headings and tags a term occurs."""
+        return int(self._searcher.doc_freq("asked", term))
+
     def search(self, terms: Terms, scope: SearchScope, instant: int, limit: int) -> list[Hit]:
         """The best entries by BM25 among those this group may see now."""
         wanted = [*terms.concepts, *terms.words]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from knowledge import aspects
 from knowledge.language import Terms, pairs, plain, sought
+from knowledge.paraphrases import RELATED
 
 if TYPE_CHECKING:
     from knowledge.lexical import Lexicon, Record
@@ -31,6 +32,8 @@ _LONE = 0.6
 _LONE_OF_UNKNOWN = 0.3
 # When, where and how often are asked of every topic and name none.
 _BY_KIND = dict.fromkeys(("≈地点", "≈多久", "≈次数"), 0.5)
+# What a concept is worth of its weight to an entry that holds only a related one (退款, 退货).
+_RELATIVE = 0.5
 # A stretch of a passage in characters, about two sentences; and how often one term is looked for.
 _STRETCH, _REPEATS = 90, 12
 # What words of any talk count beside words that name a topic.
@@ -56,9 +59,10 @@ class Evidence:
     What is rare outweighs what is common in those shares; `even` and `even_reverse` are `told` and
     `reverse` with every part of the question counted alike. Of the aspects asked for (`aspects`),
     `aside` is the share that the entry's own question does not ask for, `untold` the share that its
-    text does not tell either; of those that the entry is about, `offered` is the share that was not
-    asked for. `other`: it asks of another one of the same (18号舱, 21号舱). All six are of FAQ
-    entries only.
+    text does not tell either; of those that the entry is about, `offered` is the share that was
+    neither asked for nor named by a value. `elsewhere` is the share of the question's topics that
+    other entries are about and this one never mentions. `other`: it asks of another one of the same
+    (18号舱, 21号舱). All seven are of FAQ entries only.
     """
 
     asked: float
@@ -73,6 +77,7 @@ class Evidence:
     aside: float = 0.0
     untold: float = 0.0
     offered: float = 0.0
+    elsewhere: float = 0.0
     other: bool = False
     dense: float | None = None
 
@@ -86,32 +91,59 @@ class Evidence:
 
 
 class Weighed:
-    """A question's terms with their weights in this knowledge base."""
+    """A question's terms with their weights in this knowledge base; `asking` for one that somebody
+    asks, which is looked up in other entries' questions, too.
 
-    __slots__ = ("_needles", "_runs", "_stretches", "_topics", "latin", "total", "unknown")
+    In a question in another language, of which concepts alone are known, words count little.
+    """
 
-    def __init__(self, parts: Sequence[tuple[Terms, float]], words: Lexicon) -> None:
+    __slots__ = (
+        "_needles",
+        "_relatives",
+        "_runs",
+        "_stretches",
+        "_topics",
+        "latin",
+        "total",
+        "unknown",
+    )
+
+    def __init__(
+        self, parts: Sequence[tuple[Terms, float]], words: Lexicon, *, asking: bool = True
+    ) -> None:
         weight, frequency = words.weight, words.frequency
         heaviest = weight(UNHEARD_OF)
         self._needles: list[tuple[str, float]] = []
-        self._topics: list[tuple[str, float]] = []
-        self._stretches: list[tuple[str, float]] = []
+        self._relatives: dict[str, tuple[str, ...]] = {}
+        self._topics: list[tuple[str, float, bool]] = []
+        self._stretches: list[tuple[str, float, bool]] = []
         self._runs: list[tuple[str, list[str], list[float], list[float]]] = []
         self.total = self.unknown = 0.0
         self.latin = [word for terms, _ in parts for word in terms.words]
         for terms, counts in parts:
+            strange = {word for word in terms.words if not frequency(word)}
+            abroad = len(strange) > max(1, len(terms.runs)) and any(map(frequency, terms.concepts))
             for term in (*terms.concepts, *terms.words):
                 worth = weight(term) * counts * _BY_KIND.get(term, 1.0 if term[0] == "≈" else 1.4)
+                if abroad and term in strange:
+                    worth *= _LIGHT
                 self._needles.append((sought(term), worth))
                 self.total += worth
                 if not frequency(term):
                     self.unknown += worth
+                if relatives := RELATED.get(term.strip("≈~")):
+                    self._relatives[sought(term)] = tuple(sought(f"≈{one}") for one in relatives)
                 if term not in aspects.ASKED_BY_CONCEPT:
-                    self._topics.append((sought(term), counts))
+                    light = counts * _LIGHT if abroad and term in strange else counts
+                    elsewhere = asking and words.asked(term) > 0
+                    self._topics.append((sought(term), light, elsewhere))
             runs = [(run, counts) for run in terms.runs]
             for run in terms.runs:
                 stretches = aspects.without_asking(run).split("|")
-                self._stretches += [(stretch, counts) for stretch in stretches if stretch]
+                for stretch in filter(None, stretches):
+                    joined = pairs(stretch) if asking else []
+                    elsewhere = bool(joined) and all(map(words.asked, joined))
+                    self._stretches.append((stretch, counts, elsewhere))
             for run, counts in runs + [(run, counts * _LIGHT) for run in terms.light]:
                 joined = pairs(run)
                 known = [weight(pair) if frequency(pair) else 0.0 for pair in joined]
@@ -134,7 +166,7 @@ class Weighed:
         """The share of the weight that a searchable text covers; 0 for a question without topic."""
         if not self.total:
             return 0.0
-        found = sum(worth for needle, worth in self._needles if needle in text)
+        found = sum(worth * self._told(needle, text) for needle, worth in self._needles)
         for run, joined, weights, lone in self._runs:
             before = False
             last = len(run) - 1
@@ -147,14 +179,27 @@ class Weighed:
                 before = here
         return found / self.total
 
+    def _told(self, needle: str, text: str) -> float:
+        if needle in text:
+            return 1.0
+        relatives = self._relatives.get(needle)
+        return _RELATIVE if relatives and any(one in text for one in relatives) else 0.0
+
     def evenly_held_by(self, text: str) -> float:
         """The share of the topics that a searchable text holds, the rare and the common ones alike;
         1 for a question of none."""
-        held = total = 0.0
-        for needle, counts in self._topics:
+        return self.evenly(text)[0]
+
+    def evenly(self, text: str) -> tuple[float, float]:
+        """`evenly_held_by`, and the share of the topics of which the text holds nothing though
+        other entries are about them."""
+        held = total = elsewhere = 0.0
+        for needle, counts, known in self._topics:
             total += counts
-            held += counts * (needle in text)
-        for run, counts in self._stretches:
+            told = self._told(needle, text)
+            held += counts * told
+            elsewhere += counts * (known and not told)
+        for run, counts, known in self._stretches:
             if len(run) == 1:
                 counts *= _SHORT
             joined = [pair in text for pair in pairs(run)]
@@ -166,7 +211,8 @@ class Weighed:
                     share += _ALONE if joined else 1.0
             total += counts
             held += counts * share / len(run)
-        return held / total if total else 1.0
+            elsewhere += counts * (known and not share)
+        return (held / total, elsewhere / total) if total else (1.0, 0.0)
 
     def covered_closely(self, text: str) -> float:
         """The largest share that one stretch of a searchable text covers: an answer stands in one
@@ -227,6 +273,8 @@ class Calibration:
     faq_aside: float
     faq_untold: float
     faq_offered: float
+    faq_astray: float
+    faq_elsewhere: float
     passage_bias: float
     passage_told: float
     passage_close: float
@@ -259,6 +307,8 @@ class Calibration:
                 + self.faq_aside * found.aside
                 + self.faq_untold * found.untold
                 + self.faq_offered * found.offered
+                + self.faq_astray * found.offered * (1.0 - found.even)
+                + self.faq_elsewhere * found.elsewhere
             )
             if found.other:
                 total += _OF_ANOTHER
@@ -292,14 +342,14 @@ _SOME, _PLENTY = 0.9, 1.35
 # them it says neither yes nor no; how far it may speak for and against; a span too small to tell.
 # Careful guesses until labels speak: meaning near is not yet an answer.
 _MEANING, _NEAR, _CLOSEST, _FARTHEST, _LEAST_SPAN = 3.0, 0.75, 0.6, 0.8, 0.02
-# Ridge logistic regressions: the FAQ part on questions to five communities (skincare, an inn,
-# earphones, a gym, a language school) of which half have no answer, and to topics of which one
-# thing is known and another is asked, the passage part on
-# encyclopedia questions and on group chatter about software. The local embedding sees the same
-# wording that coverage weighs: its cosine finds candidates, no more.
+# Ridge logistic regressions: the FAQ part on questions to seven communities (skincare, an inn,
+# earphones, a gym, a language school, a housing estate, a pet shop) of which half have no answer,
+# and to topics of which one thing is known and another is asked, each community also judged by what
+# the others teach; the passage part on encyclopedia questions and on group chatter about software.
+# The local embedding sees the wording that coverage weighs: its cosine finds candidates, no more.
 LOCAL = Calibration(
-    faq_bias=-6.55, faq_asked=3.79, faq_told=3.62, faq_reverse=5.0, faq_substance=0.65,
-    faq_aside=-1.39, faq_untold=-4.49, faq_offered=-1.69,
+    faq_bias=-6.60, faq_asked=3.86, faq_told=3.95, faq_reverse=5.11, faq_substance=0.74,
+    faq_aside=-1.75, faq_untold=-5.56, faq_offered=-2.36, faq_astray=-3.97, faq_elsewhere=-2.65,
     passage_bias=-8.03, passage_told=-7.97, passage_close=3.44, passage_reverse=2.7,
     passage_unknown=-0.74, passage_found=7.23, passage_found_whole=6.93,
 )  # fmt: skip
@@ -312,20 +362,22 @@ def evidence(
     words: Lexicon,
     lexical: float,
     about: frozenset[str] = frozenset(),
+    valued: frozenset[str] = frozenset(),
 ) -> Evidence:
     """Weigh one record against a question, from afar; `haystack` is the question in searchable
-    form, `lexical` raw BM25, `about` the aspects that the question asks for."""
+    form, `lexical` raw BM25, `about` the aspects that the question asks for, `valued` those of
+    which it names a value."""
     unit = words.weight(UNHEARD_OF)
-    own = Weighed([(record.terms, 1.0)], words)
+    own = Weighed([(record.terms, 1.0)], words, asking=False)
     reverse = own.covered_by(haystack) if record.terms else 0.0
     even = even_reverse = 1.0
-    aside = untold = offered = 0.0
+    aside = untold = offered = elsewhere = 0.0
     other = False
     # Passages are weighed without, and a look at their text costs.
     if record.kind == "faq":
-        even, even_reverse = question.evenly_held_by(record.told), own.evenly_held_by(haystack)
+        (even, elsewhere), even_reverse = question.evenly(record.told), own.evenly_held_by(haystack)
         its = _asked_by(record.question or record.heading)
-        aside, offered = aspects.share_left(about, its), aspects.share_left(its, about)
+        aside, offered = aspects.share_left(about, its), aspects.share_left(its, about | valued)
         untold = aspects.share_left(about, its, plain(record.text)) if aside else 0.0
         other = _of_another(haystack, record.asked)
     return Evidence(
@@ -341,6 +393,7 @@ def evidence(
         aside=aside,
         untold=untold,
         offered=offered,
+        elsewhere=elsewhere,
         other=other,
     )
 

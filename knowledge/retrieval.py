@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from knowledge import aspects, ranking, spelling
 from knowledge.audience import SearchScope
-from knowledge.language import Language, Terms, clipped, emphasis, plain
+from knowledge.language import Language, Terms, asks, clipped, emphasis, plain
 from knowledge.lexical import Hit, Lexicon, Record
 
 _CANDIDATES = 10
@@ -19,6 +19,8 @@ _LOOKED_AT = 3
 # From here on words alone are sure enough; a neighbour by wording could not change the answer.
 _SURE = 0.95
 _HOPELESS = 0.02
+# An FAQ entry that asks this much the same goes before any passage.
+_CURATED = 0.75
 # How much the message that a question points back at counts beside the question.
 _BACKGROUND = 0.6
 # Characters; a shorter answer says nothing without its question.
@@ -139,7 +141,13 @@ class _Reading:
         self.terms = Terms.together(part for part, _ in parts)
         self.question = ranking.Weighed(parts, by.words)
         self._haystack = by.language.searchable(f"{asked}\n{behind}" if behind else asked)
-        self._about = aspects.asked_about(asked)
+        self._about, self._valued = aspects.asked_about(asked), aspects.valued(asked)
+        if not self._about and asks(behind):
+            # 那煎茶呢 asks of it what was asked before.
+            self._about = aspects.asked_about(behind)
+        if not asks(asked):
+            # Who only tells of a trouble asks what to do about it.
+            self._valued |= aspects.OF_TROUBLE
         self._judged: dict[int, ranking.Evidence] = {}
 
     def ranked(self, hits: Iterable[Hit], cosines: Mapping[int, float]) -> list[_Ranked]:
@@ -152,7 +160,13 @@ class _Reading:
             found = self._judged.get(record.entry_id)
             if found is None:
                 found = self._judged[record.entry_id] = ranking.evidence(
-                    record, self.question, self._haystack, self._by.words, hit.score, self._about
+                    record,
+                    self.question,
+                    self._haystack,
+                    self._by.words,
+                    hit.score,
+                    self._about,
+                    self._valued,
                 )
             unknown = None if record.entry_id in self._by.unembedded else least
             dense = cosines.get(record.entry_id, unknown)
@@ -188,8 +202,10 @@ def _score(found: Sequence[_Ranked]) -> float:
     return found[0].score if found else 0.0
 
 
-def _place(each: _Ranked) -> tuple[float, float, int]:
-    return -each.score, -each.hit.score, each.record.entry_id
+def _place(each: _Ranked) -> tuple[bool, float, float, int]:
+    """What somebody wrote as the answer to a question goes before what merely holds its words."""
+    curated = each.record.kind == "faq" and each.score >= _CURATED
+    return not curated, -each.score, -each.hit.score, each.record.entry_id
 
 
 def _folded(weighed: Sequence[_Ranked]) -> list[_Ranked]:

@@ -77,6 +77,43 @@ def test_questions_that_differ_in_what_matters_are_no_pair(
     assert found(database) == []
 
 
+@pytest.mark.parametrize(
+    ("one", "told", "other", "told_too"),
+    [
+        (
+            "面霜多少钱？",
+            "雪松修护面霜一罐 258 元。",
+            "雪松修护面霜的价格是多少？",
+            "268 元，50g。",
+        ),
+        ("会员日是哪天？", "会员日是每月 8 日。", "几号是你们的会员日？", "每月 18 日。"),
+        ("京都店几点关门？", "京都店 19:00 关门。", "京都店营业到几点？", "20:00 打烊。"),
+    ],
+)
+def test_other_words_for_the_same_question_with_another_amount_are_a_contradiction(
+    database: sa.Engine, one: str, told: str, other: str, told_too: str
+) -> None:
+    tell(database, one, told, source="a.csv")
+    tell(database, other, told_too, days=1, source="b.csv")
+    assert [pair.kind for pair in found(database)] == [Kind.CONTRADICTION]
+
+
+@pytest.mark.parametrize(
+    ("one", "told", "other", "told_too"),
+    [
+        ("小型犬寄养多少钱？", "小型犬一天 80 元。", "大型犬寄养多少钱？", "大型犬一天 150 元。"),
+        ("运费多少钱？", "江浙沪 8 元。", "新疆运费多少钱？", "新疆 20 元。"),
+        ("面霜多少钱？", "面霜 258 元。", "面霜保质期多久？", "面霜未开封 3 年。"),
+    ],
+)
+def test_amounts_of_other_things_are_no_contradiction(
+    database: sa.Engine, one: str, told: str, other: str, told_too: str
+) -> None:
+    tell(database, one, told, source="a.csv")
+    tell(database, other, told_too, days=1, source="b.csv")
+    assert found(database) == []
+
+
 def test_what_no_group_sees_together_is_no_pair(database: sa.Engine) -> None:
     tell(database, "群密码是多少？", "1234", scope=for_group("tea-lovers"))
     tell(database, "群密码是多少？", "5678", scope=for_group("early-birds"))
