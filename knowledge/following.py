@@ -28,7 +28,7 @@ from knowledge.nearness import Nearness
 from knowledge.slot import Mark, Slot
 from knowledge.steps import Pending, Refreshed, on_the_way, read_step
 from knowledge.stores import BATCH, HOSTED_BATCH, Progress, Stores, Told, counted
-from knowledge.vectors import Vectors, from_chroma, typical
+from knowledge.vectors import Vectors, from_chroma, typical, unreachable
 
 log = logging.getLogger(__name__)
 
@@ -359,7 +359,11 @@ class Following:
                 # More are left by a killed process and are written over; fewer are a loss.
                 if stores.words.size != mark.size or stores.vectors.count() < mark.vectors:
                     raise ValueError(f"{mark.size} entries were written and are not all there")
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
+                if isinstance(error, ConnectionError) or unreachable(error):
+                    # A server that is away says nothing of what it keeps.
+                    self._slot.opening.unlink(missing_ok=True)
+                    raise
                 # Whatever a damaged folder makes two native libraries raise, the cure is the same.
                 log.warning("the index does not open (%s); building it again", error)
                 self._spoilt = "damaged"

@@ -134,7 +134,8 @@ def _embedded_client(folder: Path) -> Any:
 
 
 def _server(url: str, seconds: float) -> Any:
-    """A client of a Chroma server whose every request ends in time, the first ones included."""
+    """A client of a Chroma server whose every request ends in time, the first ones included.
+    Raises ConnectionError where nobody answers them."""
     from urllib.parse import urlsplit
 
     from chromadb.api import ServerAPI
@@ -151,14 +152,17 @@ def _server(url: str, seconds: float) -> Any:
             return system
 
     parts = urlsplit(url)
-    return InTime(
-        settings=Settings(
-            anonymized_telemetry=False, chroma_api_impl="chromadb.api.fastapi.FastAPI",
-            chroma_server_host=parts.hostname or "localhost",
-            chroma_server_http_port=parts.port or (443 if parts.scheme == "https" else 8000),
-            chroma_server_ssl_enabled=parts.scheme == "https",
-        )
+    settings = Settings(
+        anonymized_telemetry=False, chroma_api_impl="chromadb.api.fastapi.FastAPI",
+        chroma_server_host=parts.hostname or "localhost",
+        chroma_server_http_port=parts.port or (443 if parts.scheme == "https" else 8000),
+        chroma_server_ssl_enabled=parts.scheme == "https",
     )  # fmt: skip
+    try:
+        return InTime(settings=settings)
+    except Exception as error:
+        # Chroma makes a ValueError of it, among others.
+        raise ConnectionError("the Chroma server does not answer as one does") from error
 
 
 def _embedded(entry: Entry) -> str:

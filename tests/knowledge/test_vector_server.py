@@ -20,6 +20,7 @@ from knowledge.audience import everybody
 from knowledge.index import Index
 from knowledge.language import Language
 from knowledge.providers import LocalEmbeddings
+from knowledge.stores import Stores
 from knowledge.vectors import Vectors
 
 
@@ -110,8 +111,34 @@ def test_no_text_is_sent_to_the_server(server: str, shop: sa.Engine, tmp_path: P
 def test_a_server_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(ValueError, match="timed out"):
+        with pytest.raises(ConnectionError, match="does not answer"):
             Vectors(
                 tmp_path, LocalEmbeddings(Language()), url, name="shequn-test",
                 writing_seconds=0.1, asking_seconds=0.1,
             )  # fmt: skip
+
+
+class AwayAtFirst(Index):
+    """Meets its server a moment before that is up."""
+
+    away = True
+
+    def _open(self, folder: Path, identity: str) -> Stores:
+        if self.away:
+            self.away = False
+            raise ConnectionError("the Chroma server does not answer as one does")
+        return super()._open(folder, identity)
+
+
+def test_a_server_that_was_away_at_the_start_is_not_filled_anew(
+    server: str, shop: sa.Engine, tmp_path: Path
+) -> None:
+    refreshed(shop, opened(server, tmp_path)).close()
+    language = Language()
+    index = AwayAtFirst(tmp_path / "index", LocalEmbeddings(language), server, language=language)
+    with pytest.raises(ConnectionError):
+        refreshed(shop, index)
+    with shop.begin() as connection:
+        assert index.refresh(connection).rebuilt == ""
+    assert index.search("新疆包邮吗？", ANY_GROUP, NOW)[0].question == "新疆包邮吗？"
+    index.close()
