@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
+from sqlalchemy import Connection
+
 from agent.access import Access
+from agent.actors import SYSTEM
 from agent.bootstrap.channels import channel
 from agent.bootstrap.knowledge import open_egress, open_knowledge, open_readings
 from agent.bootstrap.levels import open_assignment, open_handling, open_levels, open_rounds
@@ -17,8 +21,16 @@ from agent.bootstrap.opening import (
     open_directory,
     open_promotions,
 )
-from agent.bootstrap.policies import policy_of, replies, rules, still_quiet_until, welcome
-from agent.bootstrap.teaching import open_teaching
+from agent.bootstrap.policies import (
+    manners,
+    peers_holding,
+    policy_of,
+    replies,
+    rules,
+    still_quiet_until,
+    welcome,
+)
+from agent.bootstrap.teaching import open_interpreter, open_knowledge_desk, open_teaching
 from agent.channels.base import Channel
 from agent.compliance.egress import Egress
 from agent.config import Account, Pace, Settings
@@ -27,13 +39,15 @@ from agent.directory import Directory
 from agent.gate import QuietTimes
 from agent.intake import Intake
 from agent.knowledge_base import KnowledgeBase
+from agent.learning import Teaching
 from agent.leases import Owner
 from agent.pacing import PaceLimits, Pacer
 from agent.promotions import Promotions
 from agent.responder import Responder
 from agent.sender import Sender
-from agent.service_desk import ServiceDesk
+from agent.service_desk import Interpreter, KnowledgeDesk, ServiceDesk
 from agent.signals import Feed, Signal
+from agent.tickets import Timer
 from agent.timekeeping import Clock
 from agent.worker import Line, Worker
 
@@ -55,6 +69,8 @@ class Application:
     intake: Intake
     responder: Responder
     service_desk: ServiceDesk
+    knowledge_desk: KnowledgeDesk
+    interpreter: Interpreter
     access: Access
 
     async def run(self) -> None:
@@ -88,6 +104,7 @@ def build(
     knowledge = open_knowledge(settings, database, clock, feed, guard)
     promotions = open_promotions(settings, database, directory, clock, queued)
     teaching = open_teaching(settings)
+    interpreter = open_interpreter(settings, database, clock, guard)
     levels = open_levels(settings, directory)
     assignment = open_assignment(settings)
     responder = Responder(
@@ -104,6 +121,10 @@ def build(
         feed=feed,
         readings=open_readings(settings, database, clock, guard),
         handling=open_handling(settings, levels, assignment),
+        manners=manners(settings),
+        draft=partial(_draft, teaching),
+        peers_holding=partial(peers_holding, settings),
+        several_accounts=len(settings.channels) > 1,
         lease_seconds=_LEASE_SECONDS
         + settings.model.timeout_seconds
         + settings.media.timeout_seconds,
@@ -139,7 +160,15 @@ def build(
         turn_due=turn_due,
         knowledge=knowledge.follow,
         knowledge_ready=knowledge.ready,
-        rounds=open_rounds(settings, database, directory, clock, feed, assignment),
+        rounds=open_rounds(
+            settings,
+            database,
+            directory,
+            clock,
+            feed,
+            assignment,
+            handlers=((responder.take_over, frozenset({Timer.peers})),),
+        ),
     )
     return Application(
         settings=settings,
@@ -154,9 +183,25 @@ def build(
         responder=responder,
         access=open_access(settings, database, feed),
         service_desk=ServiceDesk(
-            database=database, now=clock.now, feed=feed, learn=teaching.learn, terms=levels
+            database=database,
+            now=clock.now,
+            feed=feed,
+            learn=teaching.learn,
+            terms=levels,
+            interpreter=interpreter,
         ),
+        knowledge_desk=open_knowledge_desk(
+            settings, database, clock, feed, knowledge, teaching, guard
+        ),
+        interpreter=interpreter,
     )
+
+
+def _draft(
+    teaching: Teaching, connection: Connection, ticket_id: int, words: str, now: datetime
+) -> None:
+    """Another member's answer, as a draft for a person to approve."""
+    teaching.draft_ticket(connection, ticket_id, by=SYSTEM, now=now, answer=words, peer=True)
 
 
 def _line(

@@ -20,6 +20,7 @@ from agent.actors import Actor
 from agent.database import Database
 from agent.errors import NotAllowed, UsageError
 from agent.service_desk.inbox import Filters, Inbox, inbox
+from agent.service_desk.translation import Interpreter
 from agent.service_desk.view import TicketView, view
 from agent.signals import Feed
 from agent.tickets import Priority, Sent, Terms
@@ -44,12 +45,14 @@ class ServiceDesk:
         feed: Feed,
         learn: tickets.Learn,
         terms: Terms,
+        interpreter: Interpreter | None = None,
     ) -> None:
         self._database = database
         self._now = now
         self._feed = feed
         self._learn = learn
         self._terms = terms
+        self._interpreter = interpreter
 
     # -- reading --------------------------------------------------------------------
 
@@ -108,8 +111,14 @@ class ServiceDesk:
         request: str | None = None,
         and_close: bool = False,
         hold: timedelta = timedelta(0),
+        confirmed: bool = False,
     ) -> Sent:
-        """Answer everybody who asked; until `hold` is over, `take_back` undoes it."""
+        """Answer everybody who asked; until `hold` is over, `take_back` undoes it.
+
+        What a model translated carries the mark of AI text, and where it says something otherwise
+        than `text` it is refused (`translation_differs`) unless it is `confirmed`.
+        """
+        in_languages = await self._as_sent(text, in_languages, confirmed=confirmed)
 
         def work(connection: Connection, ticket_id: int, *, by: Actor, now: datetime) -> Sent:
             sent = tickets.reply(
@@ -131,6 +140,13 @@ class ServiceDesk:
 
         return await self._act(user, work, ticket_id)
 
+    async def _as_sent(
+        self, text: str, in_languages: Mapping[str, str] | None, *, confirmed: bool
+    ) -> Mapping[str, str] | None:
+        if not in_languages or self._interpreter is None:
+            return in_languages
+        return await self._interpreter.as_sent(text, in_languages, confirmed=confirmed)
+
     async def take_back(self, user: User, ticket_id: int) -> str:
         """Undo the last reply while none of it has gone out; returns its text."""
         return await self._act(user, tickets.take_back, ticket_id, terms=self._terms)
@@ -139,6 +155,7 @@ class ServiceDesk:
         self, user: User, ticket_id: int, text: str, in_languages: Mapping[str, str] | None = None
     ) -> list[tickets.Preview]:
         """What members of each group would see of a reply."""
+        in_languages = await self._as_sent(text, in_languages, confirmed=True)
         return await self._database.read(
             partial(
                 tickets.preview, ticket_id=ticket_id, text=text, in_languages=in_languages or {}
@@ -153,8 +170,10 @@ class ServiceDesk:
         *,
         in_languages: Mapping[str, str] | None = None,
         request: str | None = None,
+        confirmed: bool = False,
     ) -> Sent:
-        """Ask the members something first."""
+        """Ask the members something first; of translations see `reply`."""
+        in_languages = await self._as_sent(text, in_languages, confirmed=confirmed)
 
         def work(connection: Connection, ticket_id: int, *, by: Actor, now: datetime) -> Sent:
             sent = tickets.ask_back(

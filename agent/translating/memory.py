@@ -73,3 +73,13 @@ def forget(connection: Connection, unused_since: datetime) -> int:
     return connection.execute(
         delete(translations).where(translations.c.used_at < unused_since)
     ).rowcount
+
+
+def wrote(connection: Connection, text: str, target: str) -> bool:
+    """Whether a model wrote exactly this in that language."""
+    found = connection.execute(
+        select(translations.c.key)
+        .where(translations.c.target == target, translations.c.text == text)
+        .limit(1)
+    )
+    return found.first() is not None

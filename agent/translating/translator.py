@@ -108,6 +108,21 @@ class Translator:
         """A single text; see `translate`."""
         return (await self.translate([text], target, source=source))[0]
 
+    async def by_model(self, text: str, translation: str, source: str, target: str) -> bool:
+        """Whether `translation` is a model's, or what somebody made of one: a model translated
+        `text` into that language, or wrote just these words."""
+        if not has_words(text) or not has_words(translation):
+            return False
+        wanted = await asyncio.to_thread(self._wanted, text, source, target)
+        masked = await asyncio.to_thread(self._guard.mask, [translation])
+
+        def work(connection: Connection) -> bool:
+            if memory.found(connection, [wanted.key]):
+                return True
+            return memory.wrote(connection, masked.texts[0], base(target))
+
+        return await self._database.read(work)
+
     # -- before and after -----------------------------------------------------------
 
     def _unwanted(self, text: str, source: str | None, target: str) -> Untranslated | None:
