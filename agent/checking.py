@@ -32,6 +32,7 @@ def examine(path: Path) -> list[Finding]:
     found += database
     if all(finding.severity == "ok" for finding in database):
         found += _content(settings)
+        found += _web(settings)
     found += _models(settings)
     found += _channels(settings)
     return found
@@ -81,6 +82,56 @@ def _database(settings: Settings) -> list[Finding]:
         return [Finding(path="storage.database_url", message=f"{url}: {error}", remedy=_DATABASE)]
     state = f"at version {version}" if version else "new"
     return [_ok("storage.database_url", f"{url}, {state}")]
+
+
+def _web(settings: Settings) -> list[Finding]:
+    """Who reaches the page, and whether anybody can sign in there."""
+    from agent.access.administering import is_administered
+
+    web, found = settings.web, []
+    database = bootstrap.open_database(settings)
+    try:
+        with database.reading() as connection:
+            administered = is_administered(connection)
+    finally:
+        database.close()
+    elsewhere = not web.is_loopback or bool(web.public_url)
+    if not administered and elsewhere:
+        found.append(
+            Finding(
+                path="web.host",
+                message="nobody can sign in yet, so the page is not served"
+                if not web.is_loopback
+                else "nobody can sign in to the desk yet",
+                remedy="make an admin: `shequn user add NAME --role admin`",
+                severity="warning" if web.is_loopback else "error",
+            )
+        )
+    if elsewhere and not web.public_url.startswith("https://"):
+        found.append(
+            Finding(
+                path="web.public_url",
+                message="passwords would travel unencrypted",
+                remedy="put a reverse proxy with a certificate before the page, and name its "
+                "https:// address here",
+                severity="warning",
+            )
+        )
+    if web.public_url and web.is_loopback and not web.trusted_proxies:
+        found.append(
+            Finding(
+                path="web.trusted_proxies",
+                message="no proxy is trusted: everybody seems to come from the proxy's address, "
+                "and locks on it lock everybody out",
+                remedy="add the proxy's address, such as 127.0.0.1",
+                severity="warning",
+            )
+        )
+    if not found:
+        told = web.public_url or "for this machine"
+        told += "" if administered else "; the desk has no user yet (`shequn user add`)"
+        found.append(_ok("web", f"served on {web.host}, {told}"))
+    return found
 
 
 _DATABASE = "see that the folder can be written and the server runs; `shequn migrate` tries again"

@@ -67,17 +67,35 @@ def _tell_owner(say: Callable[[str], None], status: AccountStatus) -> None:
 async def _with_page(application: Application, port: int, say: Callable[[str], None]) -> None:
     from agent.desk import app
 
-    host = application.settings.web.host
+    web = application.settings.web
+    host = web.host
+    await _see_that_somebody_administers(application)
     port = port or _free_port(host)
     simulated = any(account.kind == "web" for account in application.settings.channels)
     page = app.build_app(
         bootstrap.simulator_ports(application) if simulated else None,
         bootstrap.desk_ports(application),
+        bootstrap.entrance(application.settings),
     )
+    shown = web.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
     await _together(
         application.run(),
-        app.serve(page, host, port, lambda: say(f"Shequn is running: http://{host}:{port}/")),
+        app.serve(page, host, port, lambda: say(f"Shequn is running: {shown}/")),
     )
+
+
+async def _see_that_somebody_administers(application: Application) -> None:
+    """Raises `UsageError` before a page without any user is served to other machines."""
+    from agent.access.administering import is_administered
+
+    host = application.settings.web.host
+    if not application.settings.web.is_loopback and not await application.database.read(
+        is_administered
+    ):
+        raise UsageError(
+            f"nobody can sign in yet, so the page is not served on {host}: make an admin with "
+            "`shequn user add NAME --role admin`, or use web.host: 127.0.0.1"
+        )
 
 
 def _free_port(host: str) -> int:

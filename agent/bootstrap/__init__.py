@@ -6,6 +6,7 @@ from agent.bootstrap.application import Application, build
 from agent.bootstrap.knowledge import open_egress, open_knowledge
 from agent.bootstrap.opening import (
     make_data_folder,
+    open_access,
     open_clock,
     open_database,
     open_directory,
@@ -13,7 +14,7 @@ from agent.bootstrap.opening import (
     open_promotions,
 )
 from agent.bootstrap.policies import rules_of
-from agent.bootstrap.serving import desk_ports, open_access
+from agent.bootstrap.serving import desk_ports, entrance
 from agent.bootstrap.simulating import for_terminal, simulator, simulator_ports
 from agent.bootstrap.teaching import open_teaching, open_translator
 
@@ -21,6 +22,7 @@ __all__ = [
     "Application",
     "build",
     "desk_ports",
+    "entrance",
     "for_terminal",
     "make_data_folder",
     "open_access",

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.bootstrap.application import Application
-from agent.timekeeping import SystemClock
+from agent.config import Settings
 
 if TYPE_CHECKING:
-    from agent.access import Access
+    from agent.desk.entrance import Entrance
     from agent.desk.frame import DeskPorts
 
 
-def open_access(application: Application) -> Access:
-    """Who is signed in; sessions go by the machine's time, also where the community's jumps."""
-    from agent.access import Access
+def entrance(settings: Settings) -> Entrance:
+    """How the page is reached."""
+    from agent.desk.entrance import Entrance
 
-    return Access(database=application.database, now=SystemClock().now, feed=application.feed)
+    web = settings.web
+    return Entrance(
+        host=web.host, public_url=web.public_url, trusted_proxies=web.trusted_proxies
+    )
 
 
 def desk_ports(application: Application) -> DeskPorts:
@@ -30,7 +33,7 @@ def desk_ports(application: Application) -> DeskPorts:
         zone=settings.zone,
         locale=settings.community.locale,
         community=settings.community.name,
-        access=open_access(application),
+        access=application.access,
         service_desk=application.service_desk,
         has_simulator=any(account.kind == "web" for account in settings.channels),
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import time
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -68,15 +70,47 @@ class Suggestions(Part):
     chatter: tuple[str, ...] = ()
 
 
+def _site(url: str) -> str:
+    url = url.rstrip("/")
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or url != f"{parts.scheme}://{parts.netloc}"):
+        raise ValueError("write scheme and host alone, such as https://desk.example.com")
+    if "@" in parts.netloc:
+        raise ValueError("holds a password; write scheme and host alone")
+    return url.lower()
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise ValueError(
+            f"{text!r} is no address or network, such as 127.0.0.1 or 10.0.0.0/24"
+        ) from error
+
+
 class Web(Part):
+    """`public_url`: what people type where a reverse proxy stands before the page, whose address
+    is then one of `trusted_proxies`."""
+
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
+    public_url: Annotated[str, AfterValidator(_site)] = ""
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     suggestions: Suggestions = Suggestions()
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches the page without a proxy."""
+        return self.host in {"127.0.0.1", "localhost", "::1"}
+
     @model_validator(mode="after")
-    def _loopback_only(self) -> Self:
-        if self.host not in {"127.0.0.1", "localhost", "::1"}:
-            raise ValueError("only a loopback address (127.0.0.1) until the page has a sign-in")
+    def _known_by_some_name(self) -> Self:
+        if self.host in {"0.0.0.0", "::", ""} and not self.public_url:  # noqa: S104
+            raise ValueError(
+                "every address of this machine, but by which name is the page reached? set "
+                "web.public_url, such as https://desk.example.com, or name one address"
+            )
         return self
 
 

@@ -18,7 +18,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from agent.desk import pictures
-from agent.desk.door import LOOPBACK, Door
+from agent.desk.door import Door
+from agent.desk.entrance import Entrance
 from agent.desk.frame import DeskPage, DeskPorts, add_pages
 from agent.desk.inbox import InboxPage
 from agent.desk.languages import DEFAULT, LANGUAGES
@@ -45,7 +46,11 @@ PAGES: tuple[type[DeskPage], ...] = (InboxPage,)
 """The parts of the desk, in the order of its navigation."""
 
 
-def build_app(simulator: SimulatorPorts | None, desk: DeskPorts | None = None) -> FastAPI:
+def build_app(
+    simulator: SimulatorPorts | None,
+    desk: DeskPorts | None = None,
+    entrance: Entrance | None = None,
+) -> FastAPI:
     """The application: the desk at "/desk", for who signs in; where a network is simulated, its
     groups at "/" and "/g/<group id>", with pictures in and out.
 
@@ -55,7 +60,7 @@ def build_app(simulator: SimulatorPorts | None, desk: DeskPorts | None = None) -
     if known is None:
         raise ValueError("a page needs something to show")
     app = FastAPI(title=known.community, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Door)
+    app.add_middleware(Door, entrance=entrance, access=desk.access if desk else None)
     app.mount("/assets", StaticFiles(directory=_WEB))
     _forget_earlier_app()
     if simulator is not None:
@@ -146,6 +151,8 @@ async def serve(app: FastAPI, host: str, port: int, ready: Callable[[], None]) -
                 app,
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,  # the door knows which proxies to believe
+                server_header=False,
                 log_level="warning",
                 lifespan="on",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
@@ -164,11 +171,6 @@ async def serve(app: FastAPI, host: str, port: int, ready: Callable[[], None]) -
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    if host not in LOOPBACK:
-        raise UsageError(
-            f"the simulator has no sign-in yet and is only served on this machine: "
-            f"use 127.0.0.1 instead of {host}"
-        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

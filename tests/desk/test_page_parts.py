@@ -202,9 +202,3 @@ async def test_a_port_in_use_is_said_in_plain_words(stage: Stage, tmp_path: Path
         app = build_app(simulator_ports(stage.database, stage, tmp_path))
         with pytest.raises(UsageError, match=f"port {port} is in use"):
             await serve(app, "127.0.0.1", port, lambda: None)
-
-
-async def test_only_this_machine_is_served(stage: Stage, tmp_path: Path) -> None:
-    app = build_app(simulator_ports(stage.database, stage, tmp_path))
-    with pytest.raises(UsageError, match=r"only served on this machine"):
-        await serve(app, "0.0.0.0", free_port(), lambda: None)
