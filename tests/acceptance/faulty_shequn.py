@@ -138,7 +138,7 @@ def install() -> None:
     _wrap_step(tickets, "learn", "learn")
     _wrap_step(outbox, "match_echoes", "echo")
     _wrap_step(outbox, "claim", "mark", lambda claim: claim.deliveries)
-    _wrap_step(outbox, "mark_sent", "settle")
+    _wrap_step(outbox, "mark_all_sent", "settle")
     _wrap_step(store, "claim_due", "offer-claim", len)
     _wrap_step(dispatch, "dispatch", "offer-dispatch")
     _wrap_step(syncing, "take_rows", "documents")
