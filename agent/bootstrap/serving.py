@@ -17,13 +17,13 @@ def entrance(settings: Settings) -> Entrance:
     from agent.desk.entrance import Entrance
 
     web = settings.web
-    return Entrance(
-        host=web.host, public_url=web.public_url, trusted_proxies=web.trusted_proxies
-    )
+    return Entrance(host=web.host, public_url=web.public_url, trusted_proxies=web.trusted_proxies)
 
 
 def desk_ports(application: Application) -> DeskPorts:
     from agent.desk.frame import DeskPorts
+    from agent.desk.inbox.reading import InboxReader
+    from agent.service_desk.canned import Shortcuts
 
     settings = application.settings
     return DeskPorts(
@@ -35,5 +35,7 @@ def desk_ports(application: Application) -> DeskPorts:
         community=settings.community.name,
         access=application.access,
         service_desk=application.service_desk,
+        shortcuts=Shortcuts(database=application.database, now=application.clock.now),
+        reader=InboxReader(application.database, application.clock.now),
         has_simulator=any(account.kind == "web" for account in settings.channels),
     )

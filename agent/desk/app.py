@@ -21,7 +21,7 @@ from agent.desk import pictures
 from agent.desk.door import Door
 from agent.desk.entrance import Entrance
 from agent.desk.frame import DeskPage, DeskPorts, add_pages
-from agent.desk.inbox import InboxPage
+from agent.desk.inbox.page import InboxPage
 from agent.desk.languages import DEFAULT, LANGUAGES
 from agent.desk.ports import SimulatorPorts
 from agent.desk.signing_in import add_signing_in

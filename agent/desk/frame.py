@@ -33,10 +33,12 @@ from agent.access import Access, Role, Session, User, set_on_duty
 from agent.database import Database
 from agent.desk.explaining import explained
 from agent.desk.frame_words import FRAME
+from agent.desk.inbox.reading import InboxReader
 from agent.desk.languages import DEFAULT, LANGUAGES, translations
 from agent.desk.shapes import millis
 from agent.errors import ShequnError
 from agent.service_desk import ServiceDesk
+from agent.service_desk.canned import Shortcuts
 from agent.signals import Feed
 
 _log = logging.getLogger(__name__)
@@ -62,6 +64,8 @@ class DeskPorts:
     community: str
     access: Access
     service_desk: ServiceDesk
+    shortcuts: Shortcuts
+    reader: InboxReader
     has_simulator: bool = False
 
 

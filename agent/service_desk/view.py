@@ -75,6 +75,7 @@ class Delivered:
     state: str
     error: str
     at: datetime
+    not_before: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +210,14 @@ def _deliveries(connection: Connection, ticket_id: int) -> tuple[Delivered, ...]
     of = outbox.deliveries
     found = connection.execute(
         select(
-            of.c.id, of.c.group_id, of.c.kind, of.c.content, of.c.state, of.c.error, of.c.created_at
+            of.c.id,
+            of.c.group_id,
+            of.c.kind,
+            of.c.content,
+            of.c.state,
+            of.c.error,
+            of.c.created_at,
+            of.c.not_before,
         )
         .where(of.c.ticket_id == ticket_id, of.c.kind.in_(_TO_MEMBERS))
         .order_by(of.c.id)
@@ -223,6 +231,7 @@ def _deliveries(connection: Connection, ticket_id: int) -> tuple[Delivered, ...]
             state=row.state,
             error=row.error,
             at=row.created_at,
+            not_before=row.not_before,
         )
         for row in found
     )
