@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection
 
 from agent import access, commands, inbox, tickets
-from agent.access import Role
+from agent.access import Role, User
 from agent.cases import Case
-from agent.directory import MemberInfo, known_ids
+from agent.directory import MemberInfo, known_ids, present_members
+from agent.errors import UsageError
 from agent.gate import Bot
 from agent.messages import Text, text_of
 from agent.service_levels import Handling
@@ -45,15 +47,53 @@ class Operating:
         command = commands.parse(_without_mention(message.content.text, case.bot), quoted)
         if command is None:
             return commands.HELP if message.addressed else None
-        if self._operators and not self._is_operator(connection, case.member):
+        if not self._may_command(connection, case.member):
             return (
                 f"⚠️ 只有登记的运营人员可以处理工单，{case.member.name} 不在名单里"
-                "（operators.members）。"
+                "（operators.members），也没有关联的运营账号。"
             )
         user = access.operator_in_wechat(connection, case.member, now)
         if not user.may(Role.operator):
             return f"⚠️ {case.member.name} 的账号已停用，不能处理工单。"
-        return commands.carry_out(connection, command, by=user.actor, now=now, add=self._learn)
+        return commands.carry_out(
+            connection,
+            command,
+            by=user.actor,
+            now=now,
+            add=self._learn,
+            handling=self._handling,
+            colleague=partial(self._colleague, case=case, now=now),
+        )
+
+    def _colleague(
+        self, connection: Connection, name: str, *, case: Case, now: datetime
+    ) -> User | None:
+        """Who may handle tickets and goes by this name or login: a user, or a person of the
+        operators' group."""
+        name = name.strip(" @＠")
+        users = [user for user in access.listed(connection) if user.may(Role.operator)]
+        found = [user for user in users if name in (user.login, user.name)]
+        if not found:
+            here = [
+                person
+                for person in present_members(connection, case.group.id)
+                if name in (person.name, person.own_name) and self._may_command(connection, person)
+            ]
+            known = [access.operator_in_wechat(connection, person, now) for person in here]
+            found = [user for user in known if user.may(Role.operator)]
+        if len(found) > 1:
+            raise UsageError(
+                f"有 {len(found)} 位同事叫「{name}」，请用登录名转交。", code="several_colleagues"
+            )
+        return found[0] if found else None
+
+    def _may_command(self, connection: Connection, member: MemberInfo) -> bool:
+        """Whoever the configuration names, and users that an admin made; those made because
+        they spoke here are named by the configuration or not at all."""
+        if not self._operators or self._is_operator(connection, member):
+            return True
+        user = access.in_wechat(connection, member.external_id)
+        return user is not None and user.login is not None and user.may(Role.operator)
 
     def _is_operator(self, connection: Connection, member: MemberInfo) -> bool:
         """Whether the member is registered by id or by a name; nobody's id passes for a name."""

@@ -4,7 +4,16 @@ from agent.access.access import Access
 from agent.access.attempts import Rules
 from agent.access.sessions import Refusal, Session, SignedIn, user_of_session
 from agent.access.tokens import Scope, Token, user_of_token
-from agent.access.users import Role, User, by_id, get, listed, operator_in_wechat, set_on_duty
+from agent.access.users import (
+    Role,
+    User,
+    by_id,
+    get,
+    in_wechat,
+    listed,
+    operator_in_wechat,
+    set_on_duty,
+)
 
 __all__ = [
     "Access",
@@ -18,6 +27,7 @@ __all__ = [
     "User",
     "by_id",
     "get",
+    "in_wechat",
     "listed",
     "operator_in_wechat",
     "set_on_duty",

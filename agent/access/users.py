@@ -65,6 +65,12 @@ def by_id(connection: Connection, ids: Iterable[int]) -> dict[int, User]:
     return {row.id: from_row(row) for row in found}
 
 
+def in_wechat(connection: Connection, wechat_id: str) -> User | None:
+    """The user with this id of the network, if one has it."""
+    row = connection.execute(select(users).where(users.c.wechat_id == wechat_id)).one_or_none()
+    return from_row(row) if row else None
+
+
 def operator_in_wechat(connection: Connection, member: MemberInfo, now: datetime) -> User:
     """The user who is this member of the operators' group.
 
