@@ -6,12 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
+from agent import feedback
 from agent.directory import GroupInfo, MemberInfo
 from agent.gate import Bot, Decision, GoOn, Reason, Said, Turn, question_of
+from agent.handover import Thread
 from agent.inbox import ClaimedTurn, Earlier, Line, RecordedMessage
 from agent.messages import Image, Mention, text_of
+from agent.peers import Waiting
 from agent.sharing import question_key, stands_alone
 from knowledge.answers import Answer, Exchange, NoAnswer, NoAnswerReason, Question
 from knowledge.audience import SearchScope
@@ -34,10 +38,6 @@ class Replies:
     holding_away: str = ""
     holding_again_away: str = ""
     handover_away: str = ""
-    # The same while nobody works: `{why}` and `{when}` are filled in. Empty: as at other times.
-    holding_away: str = ""
-    holding_again_away: str = ""
-    handover_away: str = ""
 
     def said_by(self, bot: Bot) -> Replies:
         """The texts with the bot's name in them."""
@@ -52,7 +52,9 @@ class Case:
 
     `before` is what was said before it, for turns that may need it; `own_answer` what
     the bot answered this member a moment ago; `readings` what was read in its voice
-    messages and pictures, by message id.
+    messages and pictures, by message id. `last_answer` is the bot's last one that the turn may
+    be about, to whomever; `threads` are the member's tickets, `open_asks` what members of the
+    group may answer; `opinion` what the turn says about an answer, beside what it asks.
     """
 
     turn: ClaimedTurn
@@ -61,6 +63,10 @@ class Case:
     before: tuple[Line, ...] = ()
     own_answer: Earlier | None = None
     readings: Mapping[int, str] = field(default_factory=dict)
+    last_answer: Earlier | None = None
+    threads: tuple[Thread, ...] = ()
+    open_asks: tuple[Waiting, ...] = ()
+    opinion: feedback.Said | None = None
 
     @property
     def said(self) -> Turn:
@@ -181,6 +187,28 @@ def _by_roles(text: str, roles: Mapping[str, str]) -> str:
     return _NAMED.sub(lambda found: found[0] if found[0][1:] in roles.values() else "@成员", text)
 
 
+class Hearing(StrEnum):
+    """What a member's words mean for a ticket."""
+
+    came_back = "came_back"  # answer what was asked back
+    said = "said"  # belong to it
+    asked_on = "asked_on"  # belong to it, and ask again after an answer
+    nudged = "nudged"  # only wait aloud
+    peer_answered = "peer_answered"
+    thanked = "thanked"
+    disputed = "disputed"  # say that its answer is wrong
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """Words for a ticket. `line`: the member may be told that a person is coming."""
+
+    ticket_id: int
+    hearing: Hearing
+    text: str = ""
+    line: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """How a case ends: its decision, what to say, and the question a ticket is opened for.
@@ -196,6 +224,9 @@ class Verdict:
     passages: tuple[dict[str, Any], ...] = ()
     others: tuple[Case, ...] = ()
     own: bool = False
+    heard: Heard | None = None
+    opinion: feedback.Said | None = None
+    peers_until: datetime | None = None
 
 
 _ESCALATIONS: Mapping[NoAnswerReason, Reason] = {

@@ -9,10 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from agent import commands, inbox, outbox, splitting, tickets
+from agent import commands, feedback, inbox, outbox, splitting, tickets
 from agent.cases import Case, Replies, Verdict
 from agent.directory import Directory, GroupInfo
 from agent.gate import Decision, Outcome, Reason
+from agent.handover import Manners
+from agent.hearing import Drafting, TicketsHear, card, delivery
 from agent.inbox import ClaimedTurn
 from agent.messages import Text
 from agent.service_levels import Handling
@@ -29,12 +31,24 @@ class Conclusions:
         holding_reply: Callable[[GroupInfo], bool],
         owner: str,
         handling: Handling,
+        manners: Manners | None = None,
+        draft: Drafting | None = None,
+        peers_holding: Callable[[GroupInfo], bool] = lambda group: False,
     ) -> None:
         self._directory = directory
         self._replies = replies
         self._holding_reply = holding_reply
         self._owner = owner
         self._handling = handling
+        self.hearing = TicketsHear(
+            directory=directory,
+            replies=replies,
+            holding_reply=holding_reply,
+            handling=handling,
+            manners=manners or Manners(),
+            draft=draft,
+            peers_holding=peers_holding,
+        )
 
     def write(self, connection: Connection, verdicts: Sequence[Verdict], now: datetime) -> None:
         """Decide each turn and queue what it says; opens or joins tickets."""
@@ -54,11 +68,25 @@ class Conclusions:
                 decision = _decision(verdict, cases[0], case)
                 if verdict.ask is not None:
                     opened = self._open_ticket(connection, verdict, case, now)
+                    if opened.peers_first and not opened.joined:
+                        self.hearing.look_back(connection, case, opened.ticket_id, now)
                     ticket = {"ticket": opened.ticket_id, "joined": opened.joined}
                     decision = replace(decision, details=decision.details | ticket)
                     deliveries += self._ticket_deliveries(connection, verdict, case, opened, now)
-                    if opened.joined:
+                    if opened.joined and not (opened.peers_first or opened.taken_over):
                         joined[opened.ticket_id] = case.group.account_id
+                if case is cases[0] and verdict.heard is not None:
+                    deliveries += self.hearing.hear(connection, verdict.heard, case, now)
+                opinion = verdict.opinion if case is cases[0] else None
+                if said := opinion or case.opinion:
+                    feedback.record(
+                        connection,
+                        said,
+                        group_id=case.group.id,
+                        member_id=case.member.id,
+                        turn_id=case.turn.id,
+                        now=now,
+                    )
                 decided.append((case.turn, decision))
         for ticket_id, account_id in joined.items():
             deliveries += self._joined_line(connection, ticket_id, account_id, now)
@@ -88,6 +116,8 @@ class Conclusions:
             passages=verdict.passages,
             personal=verdict.decision.reason is Reason.asked_for_person,
             quoted=verdict.own or case.said.quote is not None,
+            to_peers=verdict.peers_until is not None,
+            peers_until=verdict.peers_until,
         )
         opened = tickets.open_or_join(connection, asked, now, self._handling.terms)
         if not opened.joined and not opened.peers_first:
@@ -103,18 +133,18 @@ class Conclusions:
         now: datetime,
     ) -> list[outbox.Delivery]:
         """The holding reply to the asker and, for a new ticket, its card to the operators."""
-        found = []
+        found: list[outbox.Delivery] = []
+        if opened.peers_first:
+            return found
         if self._holding_reply(case.group):
             text = self._holding(verdict, case, opened, now)
             found.append(delivery(case, "holding", text, opened.ticket_id))
         operators = self._directory.operators_group(connection, case.group.account_id)
-        if operators is not None and not opened.joined:
-            found += _card(tickets.get(connection, opened.ticket_id), operators)
+        if operators is not None and (not opened.joined or opened.taken_over):
+            found += card(tickets.get(connection, opened.ticket_id), operators)
         return found
 
-    def _holding(
-        self, verdict: Verdict, case: Case, opened: tickets.Opened, now: datetime
-    ) -> str:
+    def _holding(self, verdict: Verdict, case: Case, opened: tickets.Opened, now: datetime) -> str:
         """That a person will answer; while nobody works, also when."""
         replies = self._replies.said_by(case.bot)
         said, while_away = replies.holding, replies.holding_away
@@ -153,27 +183,11 @@ class Conclusions:
     def show_tickets(self, connection: Connection, now: datetime) -> int:
         """Queue the cards of open tickets whose account had not seen the operators' group yet."""
         cards = []
-        for ticket_id, account_id in tickets.without_card(connection):
+        for ticket_id, account_id in tickets.withoutcard(connection):
             operators = self._directory.operators_group(connection, account_id)
             if operators is not None:
-                cards += _card(tickets.get(connection, ticket_id), operators)
+                cards += card(tickets.get(connection, ticket_id), operators)
         return outbox.enqueue(connection, cards, now)
-
-
-def delivery(
-    case: Case, kind: str, text: str, ticket_id: int | None = None, *, mention: bool = True
-) -> outbox.Delivery:
-    """What is said to a turn; the key lets each kind be said once."""
-    return outbox.Delivery(
-        key=f"turn:{case.turn.id}:{kind}",
-        account_id=case.group.account_id,
-        group_id=case.group.id,
-        kind=kind,
-        content=Text(text=text),
-        mentions=(case.mention,) if mention else (),
-        turn_id=case.turn.id,
-        ticket_id=ticket_id,
-    )
 
 
 def _decision(verdict: Verdict, first: Case, case: Case) -> Decision:
@@ -186,16 +200,3 @@ def _decision(verdict: Verdict, first: Case, case: Case) -> Decision:
         "cited": verdict.decision.details.get("cited", []),
     }
     return Decision(outcome=Outcome.answered, reason=Reason.same_question, details=details)
-
-
-def _card(ticket: tickets.Ticket, operators: GroupInfo) -> list[outbox.Delivery]:
-    card = outbox.Delivery(
-        key=f"ticket:{ticket.id}:card",
-        account_id=operators.account_id,
-        group_id=operators.id,
-        kind="card",
-        priority=outbox.TICKET,
-        content=Text(text=commands.card(ticket)),
-        ticket_id=ticket.id,
-    )
-    return splitting.in_parts(card)

@@ -44,6 +44,13 @@ class Reason(StrEnum):
     operators_talk = "operators_talk"
     unsure_unaddressed = "unsure_unaddressed"
     already_answered = "already_answered"  # this member, the same words, a moment ago
+    left_to_peers = "left_to_peers"  # nobody called the bot: other members may answer first
+    peer_answered = "peer_answered"  # answers what another member asked
+    came_back = "came_back"  # answers what an operator asked back
+    with_person = "with_person"  # a person was asked for; the words went to the ticket
+    feedback = "feedback"  # thanks, or doubts, about an answer
+    own_account = "own_account"  # another account of ours speaks
+    too_many_in_a_row = "too_many_in_a_row"  # to one sender, while nobody else speaks
     # escalated
     asked_for_person = "asked_for_person"
     not_in_knowledge = "not_in_knowledge"
@@ -97,6 +104,8 @@ class Rules:
     ignore_members: tuple[str, ...] = ()
     only_members: tuple[str, ...] = ()
     max_age_seconds: float = 900
+    # How long other members may answer what nobody was asked; None: not at all.
+    peers_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,10 +147,10 @@ def judge(turn: Turn, rules: Rules, bot: Bot, now: datetime) -> Decision | GoOn:
     if reason := _kept_out(turn, rules, now):
         return Decision(outcome=Outcome.silent, reason=reason)
     question = question_of(turn, bot)
-    if turn.addressed and _asks_for_person(turn, bot):
+    if turn.addressed and asks_for_person(turn, bot):
         return Decision(outcome=Outcome.escalated, reason=Reason.asked_for_person)
     meant = correction(question, addressed=turn.addressed) if turn.answered_before else None
-    if meant and not _to_somebody_else(turn, question):
+    if meant and not to_somebody_else(turn, question):
         # Without a mention only a sure answer speaks up.
         return GoOn(question=meant, addressed=turn.addressed, corrects=True)
     if meant == "":
@@ -150,7 +159,7 @@ def judge(turn: Turn, rules: Rules, bot: Bot, now: datetime) -> Decision | GoOn:
         return _judge_unaddressed(turn, rules, question)
     if len(question) > JUDGED_CHARACTERS:
         return Decision(outcome=Outcome.escalated, reason=Reason.too_long)
-    if reason := _small_talk(question):
+    if reason := small_talk(question):
         outcome = {
             Reason.chatter: Outcome.silent,
             Reason.asked_for_person: Outcome.escalated,
@@ -192,15 +201,24 @@ def _unread(turn: Turn) -> bool:
     return any(isinstance(s.content, Voice | Image) and not s.reading for s in turn.messages)
 
 
-def _asks_for_person(turn: Turn, bot: Bot) -> bool:
+def asks_for_person(turn: Turn, bot: Bot) -> bool:
     """Whether one of the messages says so by itself, whatever else the turn holds."""
     return any(
-        _small_talk(question_of(replace(turn, messages=(said,)), bot)) is Reason.asked_for_person
+        small_talk(question_of(replace(turn, messages=(said,)), bot)) is Reason.asked_for_person
         for said in turn.messages
     )
 
 
 def _kept_out(turn: Turn, rules: Rules, now: datetime) -> Reason | None:
+    if reason := left_alone(turn, rules):
+        return reason
+    newest = max(said.sent_at for said in turn.messages)
+    too_old = (now - newest).total_seconds() > rules.max_age_seconds
+    return Reason.too_old if too_old else None
+
+
+def left_alone(turn: Turn, rules: Rules) -> Reason | None:
+    """Why nothing is made of the turn, whatever it says and whenever it is judged."""
     who = {turn.sender_id, turn.sender_name, *turn.sender_names}
     if rules.kind == "direct":
         return Reason.direct_message
@@ -212,9 +230,6 @@ def _kept_out(turn: Turn, rules: Rules, now: datetime) -> Reason | None:
         return Reason.member_ignored
     if rules.only_members and not who & set(rules.only_members):
         return Reason.member_ignored
-    newest = max(said.sent_at for said in turn.messages)
-    if (now - newest).total_seconds() > rules.max_age_seconds:
-        return Reason.too_old
     text = "\n".join(text_of(said.content) for said in turn.messages)
     if any(re.search(pattern, text) for pattern in rules.silence):
         return Reason.silenced
@@ -223,14 +238,15 @@ def _kept_out(turn: Turn, rules: Rules, now: datetime) -> Reason | None:
 
 def _judge_unaddressed(turn: Turn, rules: Rules, question: str) -> Decision | GoOn:
     # What quotes or mentions somebody else is said to them.
-    if rules.wake == "mention" or _to_somebody_else(turn, question):
+    if rules.wake == "mention" or to_somebody_else(turn, question):
         return Decision(outcome=Outcome.silent, reason=Reason.not_addressed)
-    if not looks_like_question(question) or _small_talk(question):
+    if not looks_like_question(question) or small_talk(question):
         return Decision(outcome=Outcome.silent, reason=Reason.chatter)
     return GoOn(question=question, addressed=False)
 
 
-def _to_somebody_else(turn: Turn, question: str) -> bool:
+def to_somebody_else(turn: Turn, question: str) -> bool:
+    """Whether it is said to another member: quotes or mentions one, and not the bot."""
     return not turn.addressed and (turn.quote is not None or "@" in question)
 
 
@@ -357,7 +373,8 @@ _PERSON = re.compile(
 )
 
 
-def _small_talk(question: str) -> Reason | None:
+def small_talk(question: str) -> Reason | None:
+    """What the words are where they ask nothing of the knowledge base; None for all others."""
     if not question:
         return None
     words = _NOT_WORDS.sub("", question).lower()

@@ -8,10 +8,16 @@ a question that stands by itself and whose answer it is sure of: that one is mea
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from agent.tickets import State
+from sqlalchemy import Connection, bindparam, select
+
+from agent.database import Instant
+from agent.directory import accounts
+from agent.tickets import State, ticket_askers, tickets
+from agent.tickets.tables import UNANSWERED
 
 _KEPT = 5_000  # senders whose answers are counted
 
@@ -36,21 +42,76 @@ class Manners:
     row_within: timedelta = timedelta(minutes=5)
 
 
-def is_quiet(
-    state: State,
-    opened_at: datetime,
-    answered_at: datetime | None,
-    now: datetime,
-    manners: Manners,
-) -> bool:
-    """Whether the bot leaves the thread of a ticket that asked for a person to people."""
-    match state:
-        case State.open | State.claimed | State.waiting:
-            return now - opened_at < manners.quiet_at_most
-        case State.answered:
-            return answered_at is not None and now - answered_at < manners.quiet_after
-        case _:
+@dataclass(frozen=True, kw_only=True)
+class Thread:
+    """A ticket that a member asked on, as what they say next is heard: one that nobody has
+    answered yet, or that something happened to a moment ago."""
+
+    ticket_id: int
+    member_id: int
+    state: State
+    reason: str
+    resolution: str
+    opened_at: datetime
+    waiting_since: datetime | None
+    answered_at: datetime | None
+
+    def is_quiet(self, now: datetime, manners: Manners) -> bool:
+        """Whether a person was asked for and the bot leaves this thread to people."""
+        if self.reason != "asked_for_person":
             return False
+        if self.state in (State.open, State.claimed, State.waiting):
+            return now - self.opened_at < manners.quiet_at_most
+        answered_at = self.answered_at
+        if self.state is not State.answered or answered_at is None:
+            return False
+        return now - answered_at < manners.quiet_after
+
+
+_THREADS = (
+    select(
+        ticket_askers.c.member_id,
+        tickets.c.id,
+        tickets.c.state,
+        tickets.c.reason,
+        tickets.c.resolution,
+        tickets.c.opened_at,
+        tickets.c.waiting_since,
+        tickets.c.answered_at,
+    )
+    .join(tickets, ticket_askers.c.ticket_id == tickets.c.id)
+    .where(
+        ticket_askers.c.member_id.in_(bindparam("members", expanding=True)),
+        UNANSWERED | (tickets.c.updated_at > bindparam("since", type_=Instant)),
+    )
+    .order_by(tickets.c.id.desc())
+)
+
+
+def threads_of(
+    connection: Connection, member_ids: Collection[int], since: datetime
+) -> dict[int, tuple[Thread, ...]]:
+    """By member, newest first: tickets not answered yet, and those changed after `since`. One
+    look into an index for all of them."""
+    found: dict[int, dict[int, Thread]] = {}
+    for row in connection.execute(_THREADS, {"members": list(member_ids), "since": since}):
+        found.setdefault(row.member_id, {})[row.id] = Thread(
+            ticket_id=row.id,
+            member_id=row.member_id,
+            state=State(row.state),
+            reason=row.reason,
+            resolution=row.resolution,
+            opened_at=row.opened_at,
+            waiting_since=row.waiting_since,
+            answered_at=row.answered_at,
+        )
+    return {member_id: tuple(threads.values()) for member_id, threads in found.items()}
+
+
+def own_accounts(connection: Connection) -> frozenset[str]:
+    """Ids of our own accounts on their networks: in a group of two of them, neither answers the
+    other."""
+    return frozenset(filter(None, connection.scalars(select(accounts.c.self_id))))
 
 
 @dataclass(kw_only=True)

@@ -7,13 +7,19 @@ was closed by chatter costs its answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import Connection, select
+
+from agent.directory import members
 from agent.feedback import sign_of
 from agent.gate import looks_like_question
-from agent.messages import Quote, plain
+from agent.inbox import messages
+from agent.messages import Quote, content_from_json, plain, text_of
+from agent.tickets import ticket_askers, tickets
+from agent.tickets.tables import TO_PEERS, UNANSWERED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,3 +162,52 @@ def without_names(text: str, names: Sequence[str]) -> str:
         if len(name) > 1:
             words = words.replace(name, "")
     return " ".join(_MENTION.sub(" ", words).replace("\u2005", " ").split(" ")).strip(" ,，:：")
+
+
+def open_asks(connection: Connection, group_ids: Collection[int]) -> dict[int, tuple[Waiting, ...]]:
+    """By group: what its members may answer now. These tickets are few and have an index."""
+    rows = connection.execute(
+        select(
+            ticket_askers.c.ticket_id,
+            ticket_askers.c.group_id,
+            ticket_askers.c.member_id,
+            ticket_askers.c.turn_id,
+            ticket_askers.c.question,
+            ticket_askers.c.asked_at,
+            members.c.external_id,
+            members.c.name,
+            members.c.alias,
+        )
+        .join(tickets, ticket_askers.c.ticket_id == tickets.c.id)
+        .join(members, ticket_askers.c.member_id == members.c.id)
+        .where(TO_PEERS, UNANSWERED, ticket_askers.c.group_id.in_(group_ids))
+        .order_by(ticket_askers.c.id)
+    ).all()
+    said = _said(connection, [row.turn_id for row in rows if row.turn_id is not None])
+    found: dict[int, list[Waiting]] = {}
+    for row in rows:
+        ask = Waiting(
+            ticket_id=row.ticket_id,
+            member_id=row.member_id,
+            sender_id=row.external_id,
+            names=tuple(dict.fromkeys(filter(None, (row.alias, row.name)))),
+            question=row.question,
+            asked_at=row.asked_at,
+            said=tuple(said.get(row.turn_id, ())),
+        )
+        found.setdefault(row.group_id, []).append(ask)
+    return {group_id: tuple(asks) for group_id, asks in found.items()}
+
+
+def _said(connection: Connection, turn_ids: Collection[int]) -> dict[int, list[tuple[str, str]]]:
+    found: dict[int, list[tuple[str, str]]] = {}
+    if turn_ids:
+        rows = connection.execute(
+            select(messages.c.turn_id, messages.c.external_id, messages.c.content).where(
+                messages.c.turn_id.in_(turn_ids)
+            )
+        )
+        for row in rows:
+            text = text_of(content_from_json(row.content))
+            found.setdefault(row.turn_id, []).append((row.external_id, text))
+    return found

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import structlog
 from sqlalchemy import Connection
 
-from agent import inbox, outbox, splitting, tickets
+from agent import feedback, handover, inbox, outbox, peers, splitting, tickets
 from agent.cases import Case, Replies, Verdict, escalation, told
 from agent.compliance import labels
 from agent.conclusions import Conclusions, delivery
@@ -21,10 +21,13 @@ from agent.database import Database
 from agent.directory import Directory, GroupInfo
 from agent.errors import ShequnError, StorageUnavailable
 from agent.gate import Decision, GoOn, Outcome, Reason, Rules, correction, judge, to_be_read
+from agent.handover import Manners, Rows, Thread
+from agent.hearing import Drafting
 from agent.inbox import ClaimedTurn
+from agent.listening import hear, quiet_thread, to_person
 from agent.operating import FAILED_COMMAND, Operating, commands_us
 from agent.service_levels import Handling
-from agent.sharing import question_key
+from agent.sharing import SAME_QUESTION, question_key, similarity
 from agent.signals import Feed
 from knowledge.answers import Answer, NoAnswer, NoAnswerReason, Question
 from knowledge.language import leans, plain
@@ -74,6 +77,10 @@ class Responder:
         feed: Feed,
         readings: Readings | None = None,
         handling: Handling | None = None,
+        manners: Manners | None = None,
+        draft: Drafting | None = None,
+        peers_holding: Callable[[GroupInfo], bool] = lambda group: False,
+        several_accounts: bool = False,
         lease_seconds: float = 90,
         concurrency: int = 16,
     ) -> None:
@@ -90,7 +97,14 @@ class Responder:
             holding_reply=holding_reply,
             owner=owner,
             handling=handling,
+            manners=manners,
+            draft=draft,
+            peers_holding=peers_holding,
         )
+        self._manners = manners or Manners()
+        self._rows = Rows(most=self._manners.most_in_a_row, within=self._manners.row_within)
+        self._own_accounts: frozenset[str] = frozenset()
+        self._several_accounts = several_accounts
         self._owner = owner
         self._now = now
         self._feed = feed
@@ -115,26 +129,60 @@ class Responder:
         places = self._directory.places(
             connection, {turn.member_id: turn.group_id for turn in turns}
         )
-        cases = []
-        for turn in turns:
-            place = places[turn.member_id]
-            case = Case(turn=turn, group=place.group, member=place.member)
-            cases.append(self._with_background(connection, case))
-        return cases, next_ready
+        cases = [
+            Case(
+                turn=turn, group=places[turn.member_id].group, member=places[turn.member_id].member
+            )
+            for turn in turns
+        ]
+        if self._several_accounts:
+            self._own_accounts = handover.own_accounts(connection)
+        talk = self._talk_of_tickets(connection, cases)
+        return [self._with_background(connection, case, talk) for case in cases], next_ready
 
-    def _with_background(self, connection: Connection, case: Case) -> Case:
+    def _talk_of_tickets(self, connection: Connection, cases: Sequence[Case]) -> _Talk:
+        """The tickets of those who speak, and the questions that are their groups' to answer."""
+        speaking = {case.turn.member_id for case in cases if case.group.kind == "members"}
+        if not speaking:
+            return _Talk()
+        longest = max(self._manners.feedback_within, self._manners.quiet_after)
+        threads = handover.threads_of(connection, speaking, self._now() - longest)
+        lively = {case.group.id for case in cases if self._has_peers(case)}
+        return _Talk(
+            threads=threads, open_asks=peers.open_asks(connection, lively) if lively else {}
+        )
+
+    def _has_peers(self, case: Case) -> bool:
+        try:
+            return self._rules(case.group).peers_seconds is not None
+        except Exception:  # noqa: BLE001  judging it tells
+            return False
+
+    def _with_background(self, connection: Connection, case: Case, talk: _Talk) -> Case:
         """The case with what was said and answered before, as far as it may matter."""
         if case.group.kind != "members":
             return case
+        case = replace(
+            case,
+            threads=talk.threads.get(case.member.id, ()),
+            open_asks=talk.open_asks.get(case.group.id, ()),
+        )
         addressed = any(message.addressed for message in case.turn.messages)
         words = plain(case.words)
-        if not addressed and not correction(words, addressed=False) and not leans(words):
+        sign = feedback.sign_of(case.question)
+        may_mean_before = correction(words, addressed=False) or leans(words) or sign
+        if not addressed and not may_mean_before:
             return case
-        since = self._now() - _A_MOMENT
+        since = self._now() - max(_A_MOMENT, self._manners.feedback_within)
+        last = inbox.answered_since(connection, case.group.id, case.turn.member_id, since)
+        lately = last is not None and self._now() - last.at <= _A_MOMENT
+        if last is None and sign and case.said.quote is not None:
+            last = outbox.answer_quoted(connection, case.group.id, case.said.quote)
         return replace(
             case,
             before=_before(connection, case.turn),
-            own_answer=inbox.answered_since(connection, case.group.id, case.turn.member_id, since),
+            own_answer=last if lately else None,
+            last_answer=last,
         )
 
     async def handle(self, cases: Sequence[Case]) -> None:
@@ -175,7 +223,14 @@ class Responder:
         """How the case ends; None if it is being answered."""
         if case.turn.attempts > MAX_CLAIMS:
             return self._give_up(case)
-        judged = judge(case.said, self._rules(case.group), case.bot, self._now())
+        if case.group.kind == "members":
+            self._rows.heard(case.group.id, case.member.id)
+        if reason := self._talks_to_itself(case):
+            return Verdict(case=case, decision=Decision(outcome=Outcome.silent, reason=reason))
+        rules = self._rules(case.group)
+        if heard := hear(case, rules, self._manners, self._now()):
+            return heard
+        judged = judge(case.said, rules, case.bot, self._now())
         if isinstance(judged, Decision):
             return self._small_talk(case, judged)
         if self._just_answered(case, judged):
@@ -184,6 +239,7 @@ class Responder:
                 outcome=Outcome.silent, reason=Reason.already_answered, details=details
             )
             return Verdict(case=case, decision=silent)
+        case = _with_opinion(case, judged)
         key = case.sameness(judged)
         if key is not None and key in self._same:
             self._same[key].append((case, judged))
@@ -192,6 +248,20 @@ class Responder:
         if key is not None:
             self._same[key] = []
         self._start(case, self._answer(case, judged, key))
+        return None
+
+    def _talks_to_itself(self, case: Case) -> Reason | None:
+        """Whether answering would be answering ourselves, or another bot without end."""
+        if case.member.external_id in self._own_accounts:
+            return Reason.own_account
+        at = case.turn.opened_at
+        if self._rows.is_full(case.group.id, case.member.id, at):
+            log.warning(
+                "one sender is not answered until somebody else speaks: another bot?",
+                group=case.group.id,
+                member=case.member.id,
+            )
+            return Reason.too_many_in_a_row
         return None
 
     def _just_answered(self, case: Case, go_on: GoOn) -> bool:
@@ -373,6 +443,27 @@ class Responder:
             return Verdict(
                 case=case, decision=partly, reply=reply, ask=left, passages=nearest, own=True
             )
+        thread = quiet_thread(case, self._manners, case.turn.opened_at)
+        if thread is not None:
+            # A person has the member's ear; the bot speaks up only where it is sure.
+            told_person = to_person(case, thread)
+            return replace(
+                told_person,
+                decision=replace(
+                    told_person.decision, details=details | told_person.decision.details
+                ),
+            )
+        wait = self._rules(case.group).peers_seconds
+        if not go_on.addressed and wait is not None and not go_on.corrects:
+            left = Decision(outcome=Outcome.silent, reason=Reason.left_to_peers, details=details)
+            return Verdict(
+                case=case,
+                decision=left,
+                ask=go_on.question,
+                passages=nearest,
+                own=case.shows_something,
+                peers_until=case.turn.opened_at + timedelta(seconds=wait),
+            )
         if not go_on.addressed:
             unsure = Decision(
                 outcome=Outcome.silent, reason=Reason.unsure_unaddressed, details=details
@@ -390,11 +481,21 @@ class Responder:
 
     async def _conclude(self, verdicts: Sequence[Verdict]) -> None:
         await self._lasting(lambda: self._database.write_together(self._write_all, verdicts))
+        for verdict in verdicts:
+            if verdict.reply is not None or verdict.ask is not None:
+                for case in (verdict.case, *verdict.others):
+                    self._rows.answered(case.group.id, case.member.id, case.turn.opened_at)
         self._publish([case for v in verdicts for case in (v.case, *v.others)])
 
     def _write_all(self, connection: Connection, concluded: Sequence[Sequence[Verdict]]) -> None:
         verdicts = [verdict for verdicts in concluded for verdict in verdicts]
         self._conclusions.write(connection, verdicts, self._now())
+
+    def take_over(
+        self, connection: Connection, went_off: Sequence[tickets.timers.WentOff], now: datetime
+    ) -> None:
+        """What other members have not answered in their time becomes the operators'."""
+        self._conclusions.hearing.take_over(connection, went_off, now)
 
     async def _written(self, work: Callable[[Connection], None]) -> None:
         await self._lasting(lambda: self._database.write(work))
@@ -444,3 +545,23 @@ def _before(connection: Connection, turn: ClaimedTurn) -> tuple[inbox.Line, ...]
     first = turn.messages[0]
     since = first.sent_at - _RECENT
     return tuple(inbox.context_before(connection, turn.group_id, first.id, since))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Talk:
+    """What tickets listen for: by member, by group."""
+
+    threads: Mapping[int, tuple[Thread, ...]] = field(default_factory=dict)
+    open_asks: Mapping[int, tuple[peers.Waiting, ...]] = field(default_factory=dict)
+
+
+def _with_opinion(case: Case, go_on: GoOn) -> Case:
+    """Who asks the same once more, although it was answered, was not helped by the answer."""
+    before = case.last_answer
+    if before is None or before.member_id != case.member.id or go_on.corrects:
+        return case
+    alike = similarity(question_key(before.question), question_key(go_on.question))
+    if alike < SAME_QUESTION:
+        return case
+    about = feedback.About(answered_by="bot", turn_id=before.turn_id, entries=before.cited)
+    return replace(case, opinion=feedback.Said(sign=feedback.Sign.again, about=about))

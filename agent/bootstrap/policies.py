@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from agent.cases import Replies
 from agent.config import Account, Group, Policy, Settings, WechatyAccount
 from agent.directory import GroupInfo, GroupPlan
 from agent.gate import Rules
+from agent.handover import Manners
 from agent.pacing import QuietHours, quiet_until
 
 
@@ -95,6 +96,27 @@ def rules_of(policy: Policy, kind: str = "members") -> Rules:
         ignore_members=policy.ignore_members,
         only_members=policy.only_members,
         max_age_seconds=policy.max_age_seconds,
+        peers_seconds=policy.peers.wait_minutes * 60 if policy.peers else None,
+    )
+
+
+def peers_holding(settings: Settings, group: GroupInfo) -> bool:
+    """Whether who asked reads a line when other members have not answered in their time."""
+    peers = policy_of(settings, group).peers
+    return peers is not None and peers.holding_reply
+
+
+def manners(settings: Settings) -> Manners:
+    """How the bot behaves between members and operators."""
+    given = settings.conversation
+    return Manners(
+        reply_within=timedelta(minutes=given.reply_minutes),
+        feedback_within=timedelta(minutes=given.feedback_minutes),
+        quiet_after=timedelta(minutes=given.handover.quiet_minutes),
+        quiet_at_most=timedelta(hours=given.handover.most_hours),
+        again_after=timedelta(minutes=given.handover.again_minutes),
+        most_in_a_row=given.most_in_a_row,
+        row_within=timedelta(minutes=given.row_minutes),
     )
 
 

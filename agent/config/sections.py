@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from agent.config.base import Part
+from agent.config.conversation import Peers
 from agent.config.models import KEY
 
 
@@ -166,6 +167,13 @@ class Policy(Part):
     only_members: tuple[str, ...] = ()
     max_age_seconds: float = Field(900, gt=0)
     holding_reply: bool = True
+    peers: Peers | None = None
+
+    @model_validator(mode="after")
+    def _heard_at_all(self) -> Self:
+        if self.peers is not None and self.wake != "question":
+            raise ValueError("peers needs `wake: question`: else nobody hears what is asked")
+        return self
 
 
 class Group(Part):

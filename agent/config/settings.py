@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 from agent.config.access import SignIn
+from agent.config.conversation import Conversation
 from agent.config.models import (
     KEY,
     ChatModel,
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     egress: Egress = Egress()
     translation: Translation = Translation()
     pacing: Pacing = Pacing()
+    conversation: Conversation = Conversation()
     offers: Offers = Offers()
     texts: Texts = Texts()
     service_levels: ServiceLevels = ServiceLevels()

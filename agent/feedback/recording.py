@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
@@ -33,6 +33,9 @@ class Said:
     about: About
 
 
+_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
 def record(
     connection: Connection,
     said: Said,
@@ -43,7 +46,7 @@ def record(
     now: datetime,
 ) -> bool:
     """Keep what a turn says about an answer; False where it is kept already."""
-    insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name]
+    insert: Any = _INSERT[connection.dialect.name]
     statement = (
         insert(feedback)
         .values(

@@ -19,7 +19,14 @@ from agent.inbox.claiming import (
     relieve,
     undecided,
 )
-from agent.inbox.lookback import Earlier, Line, answered_since, context_before
+from agent.inbox.lookback import (
+    Earlier,
+    Line,
+    Message,
+    answered_since,
+    context_before,
+    said_after,
+)
 from agent.inbox.recording import Recorded, fingerprint, note, record
 from agent.inbox.tables import decisions, is_own, messages, turns
 
@@ -27,6 +34,7 @@ __all__ = [
     "ClaimedTurn",
     "Earlier",
     "Line",
+    "Message",
     "Recorded",
     "RecordedMessage",
     "answered_since",
@@ -44,6 +52,7 @@ __all__ = [
     "note",
     "record",
     "relieve",
+    "said_after",
     "turns",
     "undecided",
 ]

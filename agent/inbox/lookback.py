@@ -16,6 +16,7 @@ from agent.database import Instant
 from agent.directory import members
 from agent.inbox.tables import decisions, messages, turns
 from agent.messages import (
+    Quote,
     content_from_json,
     text_of,
 )
@@ -77,6 +78,39 @@ def context_before(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Message:
+    """A message with what it quotes."""
+
+    turn_id: int | None
+    member_id: int
+    from_self: bool
+    text: str
+    quote: Quote | None
+
+
+def said_after(
+    connection: Connection, group_id: int, message_id: int, limit: int = 50
+) -> list[Message]:
+    """What was said in the group since a message, oldest first."""
+    rows = connection.execute(
+        select(messages)
+        .where(messages.c.group_id == group_id, messages.c.id > message_id)
+        .order_by(messages.c.id)
+        .limit(limit)
+    )
+    return [
+        Message(
+            turn_id=row.turn_id,
+            member_id=row.member_id,
+            from_self=row.from_self,
+            text=text_of(content_from_json(row.content)),
+            quote=Quote(**row.quote) if row.quote else None,
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Earlier:
     """A question that the bot answered; `cited` are the entries that it answered from."""
 
@@ -84,6 +118,7 @@ class Earlier:
     question: str
     cited: tuple[int, ...]
     at: datetime
+    turn_id: int | None = None
 
 
 # Of a lively group the latest alone are looked through, and only the one wanted is read whole.
@@ -98,7 +133,7 @@ _LATEST = (
     .subquery()
 )
 _ANSWERED = (
-    select(turns.c.member_id, decisions.c.details, decisions.c.decided_at)
+    select(turns.c.member_id, decisions.c.turn_id, decisions.c.details, decisions.c.decided_at)
     .join_from(_LATEST, turns, _LATEST.c.turn_id == turns.c.id)
     .join(decisions, decisions.c.turn_id == turns.c.id)
     .where(
@@ -121,5 +156,6 @@ def answered_since(
                 question=row.details["question"],
                 cited=tuple(row.details.get("cited", ())),
                 at=row.decided_at,
+                turn_id=row.turn_id,
             )
     return None

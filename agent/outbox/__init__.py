@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from agent.outbox.claiming import Claim, ClaimedDelivery, claim, next_pending
 from agent.outbox.queueing import ANSWER, OFFER, TICKET, Delivery, enqueue
-from agent.outbox.reading import by_state, counts, sent_lately, unsent
+from agent.outbox.reading import answer_quoted, by_state, counts, sent_lately, told_since, unsent
 from agent.outbox.settling import (
     MAX_ATTEMPTS,
     cancel_occurrence,
@@ -33,6 +33,7 @@ __all__ = [
     "Claim",
     "ClaimedDelivery",
     "Delivery",
+    "answer_quoted",
     "by_state",
     "cancel_occurrence",
     "claim",
@@ -49,6 +50,7 @@ __all__ = [
     "reconcile",
     "sent_lately",
     "settle_by_hand",
+    "told_since",
     "unsent",
     "unsettled",
 ]

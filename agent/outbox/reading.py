@@ -13,6 +13,8 @@ from sqlalchemy import (
 )
 
 from agent.directory import accounts, groups
+from agent.inbox import Earlier, decisions, messages, turns
+from agent.messages import Quote, content_from_json, plain, text_of
 from agent.outbox.tables import NOT_SENT, deliveries
 
 
@@ -63,3 +65,58 @@ def by_state(connection: Connection, states: Sequence[str], limit: int = 200) ->
             .limit(limit)
         )
     )
+
+
+def told_since(connection: Connection, ticket_id: int, group_id: int, since: datetime) -> bool:
+    """Whether the group was told after `since` that somebody looks after the ticket."""
+    found = connection.scalar(
+        select(deliveries.c.id)
+        .where(
+            deliveries.c.ticket_id == ticket_id,
+            deliveries.c.group_id == group_id,
+            deliveries.c.kind == "holding",
+            deliveries.c.created_at > since,
+        )
+        .limit(1)
+    )
+    return found is not None
+
+
+def answer_quoted(connection: Connection, group_id: int, quote: Quote) -> Earlier | None:
+    """The bot's answer that a member's message quotes, to whomever it was given; None for none.
+
+    By the network's id, or by its words among the group's last ones: not every network tells ids.
+    """
+    rows = connection.execute(
+        select(
+            deliveries.c.external_id,
+            deliveries.c.content,
+            messages.c.external_id.label("echo"),
+            turns.c.member_id,
+            decisions.c.turn_id,
+            decisions.c.details,
+            decisions.c.decided_at,
+        )
+        .join(decisions, deliveries.c.turn_id == decisions.c.turn_id)
+        .join(turns, turns.c.id == decisions.c.turn_id)
+        .outerjoin(messages, deliveries.c.echo_id == messages.c.id)
+        .where(deliveries.c.group_id == group_id, deliveries.c.kind == "answer")
+        .order_by(deliveries.c.id.desc())
+        .limit(50)
+    ).all()
+    quoted = plain(quote.text)
+    for row in rows:
+        said = plain(text_of(content_from_json(row.content)))
+        named = bool(quote.external_id) and quote.external_id in (row.external_id, row.echo)
+        if not named and (len(quoted) < 4 or (said not in quoted and quoted not in said)):
+            continue
+        if not row.details.get("question"):
+            return None
+        return Earlier(
+            member_id=row.member_id,
+            question=row.details["question"],
+            cited=tuple(row.details.get("cited", ())),
+            at=row.decided_at,
+            turn_id=row.turn_id,
+        )
+    return None

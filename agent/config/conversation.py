@@ -1,0 +1,32 @@
+"""Settings of how the bot behaves between members and operators."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from agent.config.base import Part
+
+
+class Peers(Part):
+    """Other members may answer first what nobody was asked. `holding_reply`: one short line when
+    the time is over and an operator gets it."""
+
+    wait_minutes: float = Field(10, gt=0, le=7 * 24 * 60)
+    holding_reply: bool = False
+
+
+class Handover(Part):
+    """Once a member asked for a person. `most_hours`: after that the bot speaks in the thread
+    again although nobody has answered."""
+
+    quiet_minutes: float = Field(10, ge=0)  # after the person's answer
+    most_hours: float = Field(24, gt=0)
+    again_minutes: float = Field(10, gt=0)  # between two lines that a person is coming
+
+
+class Conversation(Part):
+    reply_minutes: float = Field(10, gt=0)
+    feedback_minutes: float = Field(10, gt=0, le=24 * 60)
+    handover: Handover = Handover()
+    most_in_a_row: int = Field(20, ge=0)
+    row_minutes: float = Field(5, gt=0)
