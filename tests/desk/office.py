@@ -1,0 +1,105 @@
+"""An office: people who can sign in, their desk, and the whole page served on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+from chat_stage import Stage
+from conftest import free_port, simulator_ports
+
+from agent.access import Access, Role, Rules, Scope, User, administering, passwords, tokens
+from agent.actors import Actor
+from agent.database import Database
+from agent.desk.app import build_app, serve
+from agent.desk.entrance import Entrance
+from agent.desk.frame import DeskPorts
+from agent.desk.inbox.reading import InboxReader
+from agent.service_desk import ServiceDesk
+from agent.service_desk.canned import Shortcuts
+from agent.signals import Feed
+from agent.tickets import UNTIMED
+
+OWNER = Actor(name="cli")
+PASSWORD = "晚风吹过竹林，三点半下班"
+HASH = passwords.hashed(PASSWORD)
+
+
+class Office:
+    """`at` is the machine's time for sessions and tokens; the community's is the stage's."""
+
+    def __init__(self, database: Database, folder: Path, entrance: Entrance | None = None) -> None:
+        self.database, self.folder = database, folder
+        self.entrance = entrance or Entrance()
+        self.stage = Stage(database)
+        self.at = datetime.now(UTC)
+        self.feed = Feed()
+        self.members = self.stage.group("上海群", "林小满", "王芳")
+        self.operators = self.stage.group("运营群", "佐藤", kind="operators")
+
+    # -- people ---------------------------------------------------------------------
+
+    def hires(self, login: str, *roles: Role) -> User:
+        with self.database.transaction() as connection:
+            return administering.add(
+                connection, login, name=login, roles=roles or (Role.operator,),
+                password_hash=HASH, by=OWNER, now=self.at,
+            )  # fmt: skip
+
+    def gives_token(self, user: User, *scopes: Scope, days: float | None = None) -> dict[str, str]:
+        """The headers of a program that has the token."""
+        with self.database.transaction() as connection:
+            _, secret = tokens.add(
+                connection, user.id, name="crm", scopes=frozenset(scopes),
+                expires_at=self.at + timedelta(days=days) if days else None,
+                by=OWNER, now=self.at,
+            )  # fmt: skip
+        return {"authorization": f"Bearer {secret}"}
+
+    def asks(self, question: str, who: str = "林小满") -> int:
+        """A member asks what nobody knows; returns the ticket's number."""
+        self.stage.say("上海群", who, f"@小露 {question}")
+        return self.stage.hands_over(self.operators, question)
+
+    # -- serving --------------------------------------------------------------------
+
+    def ports(self, **more: Any) -> DeskPorts:
+        values: dict[str, Any] = {
+            "database": self.database,
+            "feed": self.feed,
+            "now": lambda: self.stage.now,
+            "zone": ZoneInfo("Asia/Shanghai"),
+            "locale": "zh-CN",
+            "community": "森露会员社群",
+            "access": Access(
+                database=self.database, now=lambda: self.at, feed=self.feed, rules=Rules()
+            ),
+            "service_desk": ServiceDesk(
+                database=self.database, now=lambda: self.stage.now, feed=self.feed,
+                learn=lambda connection, lesson, now: 7, terms=UNTIMED,
+            ),
+            "shortcuts": Shortcuts(database=self.database, now=lambda: self.stage.now),
+            "reader": InboxReader(self.database, lambda: self.stage.now),
+            "has_simulator": True,
+        }  # fmt: skip
+        return DeskPorts(**(values | more))
+
+    async def __aenter__(self) -> httpx.AsyncClient:
+        port, ready = free_port(), asyncio.Event()
+        app = build_app(
+            simulator_ports(self.database, self.stage, self.folder), self.ports(), self.entrance
+        )
+        self._serving = asyncio.create_task(serve(app, "127.0.0.1", port, ready.set))
+        await asyncio.wait_for(ready.wait(), 30)
+        self.url = f"http://127.0.0.1:{port}"
+        self.http = httpx.AsyncClient(base_url=self.url, timeout=30)
+        return self.http
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.http.aclose()
+        self._serving.cancel()
+        await asyncio.gather(self._serving, return_exceptions=True)
