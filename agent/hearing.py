@@ -102,6 +102,9 @@ class TicketsHear:
             return []
         found = self._line_to_member(connection, heard, case, now) if heard.line else []
         operators = self._directory.operators_group(connection, case.group.account_id)
+        if operators is not None and heard.hearing is Hearing.disputed:
+            # Where another member had answered, operators have not seen it yet.
+            found += card(tickets.get(connection, heard.ticket_id), operators)
         if operators is not None and line:
             told = f"{line}{_on_one_line(heard.text)}"
             found.append(_update(operators, heard.ticket_id, case.turn.id, told))

@@ -27,9 +27,12 @@ from agent.channels.simulated import SimulatedChannel, SimulatedGroup
 from agent.config import Account
 from agent.desk.ports import Utterance
 from agent.directory import groups, members
+from agent.feedback import feedback
 from agent.inbox import decisions, messages, turns
 from agent.messages import Content, Image, Other, Text, Voice, content_from_json, text_of
 from agent.outbox import deliveries
+from agent.tickets import tickets
+from agent.tickets.tables import ticket_timers
 from agent.timekeeping import ManualClock
 from schedules.tables import offer_occurrences
 
@@ -121,11 +124,21 @@ class Conversation:
                 await self._settle()
                 offers = await self._offers()
                 assert offers == what, f"the calendar shows {offers}"
+            case "tickets":
+                await self._settle()
+                states = await self._tickets()
+                assert states == what, f"the tickets are {states}"
+            case "feedback":
+                await self._settle()
+                kinds = await self._feedback()
+                assert kinds == what, f"what members thought is {kinds}"
             case _ if who == BOT:
                 await self._expect(what)
             case _:
                 await self._say(who, what)
-        self.talking = who not in ("group", "wait", "at", "thought", "offers", BOT)
+        self.talking = who not in (
+            "group", "wait", "at", "thought", "offers", "tickets", "feedback", BOT
+        )  # fmt: skip
 
     async def _say(self, who: str, what: str | dict[str, str]) -> None:
         if not self.talking:
@@ -206,6 +219,20 @@ class Conversation:
         )
         return {row.offer_id: str(row.state) for row in rows}
 
+    async def _tickets(self) -> dict[int, str]:
+        rows = await self.application.database.read(
+            lambda c: c.execute(select(tickets.c.id, tickets.c.state)).all()
+        )
+        return {row.id: str(row.state) for row in rows}
+
+    async def _feedback(self) -> dict[str, int]:
+        rows = await self.application.database.read(
+            lambda c: c.execute(
+                select(feedback.c.kind, func.count()).group_by(feedback.c.kind)
+            ).all()
+        )
+        return {kind: count for kind, count in rows}  # noqa: C416  a Row is no pair
+
     def _nothing_unexpected(self, when: str, where: Iterable[str]) -> None:
         unexpected = {group: list(self.heard[group]) for group in where if self.heard[group]}
         assert not unexpected, f"{when} the bot has said more than is written: {unexpected}"
@@ -240,12 +267,18 @@ class Conversation:
         due = offer_occurrences.c.state.in_(("pending", "claimed")) & (
             offer_occurrences.c.due_at <= now
         )
+        over = (
+            (ticket_timers.c.kind == "peers")
+            & ticket_timers.c.done_at.is_(None)
+            & (ticket_timers.c.due_at <= now)
+        )
         seen = connection.scalar(select(func.count()).select_from(groups))
         return (
             seen < len(self.groups)
             or connection.scalar(select(func.count()).where(undecided)) > 0
             or connection.scalar(select(func.count()).where(unsent)) > 0
             or connection.scalar(select(func.count()).where(due)) > 0
+            or connection.scalar(select(func.count()).where(over)) > 0
             or self.application.knowledge.index.stale(connection)
         )
 
