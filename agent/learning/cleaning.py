@@ -92,7 +92,7 @@ class Cleaner:
         masked, kinds = self._masked(text, askers)
         mentions = [found.strip() for found in _MENTION.findall(masked)]
         flags = [
-            *_forms(masked, "answer", LONGEST_ANSWER),
+            *_forms(text, "answer", LONGEST_ANSWER),
             *(
                 Flag(doubt=Doubt.MENTION, where="answer", words=mention)
                 for mention in mentions

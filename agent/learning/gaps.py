@@ -6,6 +6,7 @@ got silence because nothing was sure. A cluster leaves as soon as one of its que
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -205,8 +206,12 @@ def _without_taught(found: Sequence[Gap], taught: Sequence[str]) -> list[Gap]:
     return left
 
 
+# 有洗发水卖吗, 洗发水有卖吗, 你们卖洗发水吗: whether there is any, wherever it is said.
+_AROUND = re.compile(r"你们家?|咱们家?|我们|店里|[有卖买]")
+
+
 def _terms(text: str) -> frozenset[object]:
-    terms = _language().question_terms(plain(clipped(text)))
+    terms = _language().question_terms(_AROUND.sub(" ", plain(clipped(text))))
     together = {pair for run in (*terms.runs, *terms.light) for pair in pairs(run) or [run]}
     return frozenset({*terms.concepts, *terms.words, *together})
 

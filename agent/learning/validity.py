@@ -22,7 +22,7 @@ _BEGINNING_BEFORE = re.compile(r"(?:从|自|from)\s*$")
 _RANGE_AFTER = re.compile(
     r"\s*(?:至|到|~|-|—|〜|から)\s*(?:\d{4}\s*[年/.\-])?\s*\d{1,2}\s*[月/日号]"
 )
-_A_YEAR_BACK = timedelta(days=183)  # a date without a year this far in the past is next year's
+_A_YEAR_BACK = timedelta(days=60)  # a date without a year this far in the past is next year's
 
 
 def suggested(answer: str, now: datetime, zone: tzinfo) -> tuple[datetime | None, datetime | None]:
