@@ -211,9 +211,11 @@ _AROUND = re.compile(r"你们家?|咱们家?|我们|店里|[有卖买]")
 
 
 def _terms(text: str) -> frozenset[object]:
-    terms = _language().question_terms(_AROUND.sub(" ", plain(clipped(text))))
+    words = plain(clipped(text))
+    terms = _language().question_terms(_AROUND.sub(" ", words))
     together = {pair for run in (*terms.runs, *terms.light) for pair in pairs(run) or [run]}
-    return frozenset({*terms.concepts, *terms.words, *together})
+    asked = terms.concepts or (("≈有",) if _AROUND.search(words) else ())
+    return frozenset({*asked, *terms.words, *together})
 
 
 def _same_things(held: frozenset[object], theirs: frozenset[object]) -> bool:
