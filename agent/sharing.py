@@ -76,6 +76,8 @@ def sense(question: str) -> str:
     named = {pair for run in terms.runs if len(run) > 1 for pair in language.pairs(run)}
     if not terms.concepts and not terms.words and not named:
         return ""
+    ways = language.asks_for(words, terms)[-1]
+    assert isinstance(ways, frozenset)
     denied = bool(_NEGATION.search(words))
     parts = (
         sorted(terms.concepts),
@@ -83,7 +85,7 @@ def sense(question: str) -> str:
         sorted(named),
         sorted(set(terms.light) - _COME_ALONG),
         sorted(asked_about(words)),
-        sorted(map(str, language.asks_for(words, terms)[-1])),
+        sorted(map(str, ways)),
         sorted(re.findall(r"\d+", words)),
         denied,
     )
@@ -102,7 +104,7 @@ def opposed(one: str, other: str) -> bool:
     return any(
         (a in one and b in other and b not in one and a not in other)
         or (b in one and a in other and a not in one and b not in other)
-        for a, b in _OPPOSITES
+        for a, b in map(tuple, _OPPOSITES)
     )
 
 
