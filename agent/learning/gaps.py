@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 from agent.directory import groups
 from agent.inbox import decisions
 from agent.learning.tables import evaluation_questions
-from agent.sharing import question_key, sense, similarity
+from agent.sharing import question_key, sense
 from agent.tickets.states import State
 from agent.tickets.tables import ticket_askers, tickets
 from knowledge.language import Language, clipped, has_words, pairs, plain
@@ -27,7 +27,6 @@ WEEKS = 8
 MOST_QUESTIONS = 5_000
 _ALIKE = 0.5  # of the terms of two questions, by Dice 1945, where one says all of the other
 _NEARLY = 0.8  # where each says something else
-_SAME = 0.8  # of the characters: one of the two is known, so is the other
 _EXAMPLES = 5
 _HOLDERS = 40  # clusters that share a term; one that so many share leads nowhere
 _UNASKED = ("asked_for_person", "too_long", "repeated_failure", "model_budget")
@@ -35,13 +34,15 @@ _UNASKED = ("asked_for_person", "too_long", "repeated_failure", "model_budget")
 
 @dataclass(frozen=True, kw_only=True)
 class Unanswered:
-    """One ask without an answer from knowledge. `answer`: what a person answered since."""
+    """One ask without an answer from knowledge. `answer`: what a person answered since; `known`: it
+    is a question that was learned, and takes those that ask the same with it."""
 
     text: str
     at: datetime
     group: str
     ticket_id: int | None = None
     answer: str = ""
+    known: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ class Gap:
     answered_in: int | None
     first_at: datetime
     last_at: datetime
+    known: bool = False
 
     @property
     def trend(self) -> float:
@@ -78,9 +80,14 @@ def gaps(
 ) -> list[Gap]:
     """The clusters of the last weeks, most asked first. `known` says whether a question can be
     answered today; it is asked about those that would be shown."""
-    found = clusters(unanswered(connection, now - timedelta(weeks=weeks)), now, weeks=weeks)
-    taught = list(connection.scalars(select(evaluation_questions.c.question_key)))
-    left = _without_taught(found, taught)
+    asked = unanswered(connection, now - timedelta(weeks=weeks))
+    taught = connection.scalars(
+        select(evaluation_questions.c.question)
+        .order_by(evaluation_questions.c.id.desc())
+        .limit(MOST_QUESTIONS)
+    )
+    learned = [Unanswered(text=text, at=now, group="", known=True) for text in taught]
+    left = [gap for gap in clusters([*asked, *learned], now, weeks=weeks) if not gap.known]
     shown: list[Gap] = []
     for gap in left:
         if len(shown) == limit:
@@ -192,18 +199,8 @@ def _gap(members: Sequence[Sequence[Unanswered]], now: datetime, weeks: int) -> 
         tickets=tuple(sorted({one.ticket_id for one in every if one.ticket_id is not None})),
         answer=answered.answer if answered else "",
         answered_in=answered.ticket_id if answered else None,
-        first_at=min(one.at for one in every), last_at=max(one.at for one in every),
+        first_at=min(one.at for one in every), last_at=max(one.at for one in every), known=any(one.known for one in every),
     )  # fmt: skip
-
-
-def _without_taught(found: Sequence[Gap], taught: Sequence[str]) -> list[Gap]:
-    known = set(taught)
-    left = []
-    for gap in found:
-        keys = {question_key(example) for example in gap.examples}
-        if not keys & known and not any(similarity(gap.key, one) >= _SAME for one in taught):
-            left.append(gap)
-    return left
 
 
 # 有洗发水卖吗, 洗发水有卖吗, 你们卖洗发水吗: whether there is any, wherever it is said.
