@@ -34,6 +34,16 @@ ERRORS: dict[str, str] = {
     "not_answered": N_("There is no answer yet: reply first."),
     "learned_before": N_("This is in the knowledge base already (entry {entry})."),
     "cannot_take_tickets": N_("This colleague cannot take tickets now."),
+    "already_sent": N_("The reply to ticket #{number} is on its way; it cannot be undone."),
+    "needs_editing": N_(
+        "The answer holds something to be looked at ({words}): it waits as a draft in Knowledge."
+    ),
+    "bad_canned": N_(
+        "A canned reply needs a title of at most {title} and a text of at most {longest} characters."
+    ),
+    "no_such_canned": N_("This canned reply is no longer there."),
+    "bad_view": N_("A view needs a name of at most {longest} characters."),
+    "too_many_views": N_("At most {most} views can be kept: remove one first."),
     "storage": N_("The database takes no changes right now; nothing was done. Try again soon."),
 }
 """By `UsageError.code`."""

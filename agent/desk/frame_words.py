@@ -50,7 +50,6 @@ SIGNING_IN = {
     "title": N_("Sign in"),
     "login": N_("Login name"),
     "password": N_("Password"),
-    "show_password": N_("Show the password"),
     "sign_in": N_("Sign in"),
     "wrong": N_("Login name or password is wrong."),
     "locked": N_("Too many wrong tries. Sign in is open again in {minutes} min."),

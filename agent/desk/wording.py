@@ -51,6 +51,13 @@ REASONS: dict[str, str] = {
     Reason.already_answered: N_("This member had the answer to the same words a moment ago."),
     Reason.model_budget: N_("Today's budget for the model is used up."),
     Reason.disputed: N_("The member says that the answer was wrong."),
+    Reason.left_to_peers: N_("Nobody called it, so other members may answer first."),
+    Reason.peer_answered: N_("It answers what another member asked."),
+    Reason.came_back: N_("It answers what a colleague asked back."),
+    Reason.with_person: N_("A person was asked for; the words went to the ticket."),
+    Reason.feedback: N_("Thanks, or doubts, about an answer."),
+    Reason.own_account: N_("Another account of ours speaks."),
+    Reason.too_many_in_a_row: N_("It answered this sender many times while nobody else spoke."),
     Reason.partly_answered: N_("A part of the questions is answered; a colleague takes the rest."),
 }
 
@@ -69,11 +76,24 @@ DELIVERY_KINDS = {
     "holding": N_("Holding reply"),
     "card": N_("Ticket card"),
     "reply": N_("Colleague's reply"),
+    "ask_back": N_("Colleague's question"),
+    "correction": N_("Correction"),
+    "reminder": N_("Reminder"),
+    "summary": N_("Summary"),
+    "update": N_("Update"),
     "notice": N_("Notice"),
     "offer": N_("Offer"),
 }
 
-TICKET_STATES = {"open": N_("Open"), "answered": N_("Replied"), "closed": N_("Closed")}
+TICKET_STATES = {
+    "open": N_("Open"),
+    "claimed": N_("In work"),
+    "waiting": N_("Waiting for the member"),
+    "answered": N_("Replied"),
+    "closed": N_("Closed"),
+    "merged": N_("Merged"),
+    "expired": N_("Expired"),
+}
 
 CONNECTIONS = {
     "connecting": N_("Connecting"),

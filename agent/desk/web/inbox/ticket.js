@@ -32,6 +32,12 @@ export const TicketPane = {
   methods: {
     time(at) { return this.desk.times.separator(at, this.desk.now, this.desk.w("yesterday")); },
     percent: (share) => `${Math.round((share ?? 0) * 100)}`,
+    /** Events of members name them by their row. */
+    who(by) {
+      const member = /^member:(\d+)$/.exec(by);
+      if (!member) return by === "shequn" ? this.desk.w("the_desk") : by;
+      return this.ticket.askers.find((one) => one.memberId === Number(member[1]))?.member ?? this.desk.w("a_member");
+    },
     words(event) {
       const known = `event_${event.kind}`;
       const values = { ...event.more };
@@ -97,7 +103,7 @@ export const TicketPane = {
         <section v-if="ticket.answer" class="block answered"><h2>{{ desk.w("answered_by", { name: ticket.answeredBy }) }} · <time :title="desk.viewerTime(ticket.answeredAt)">{{ time(ticket.answeredAt) }}</time></h2>
           <blockquote class="the-answer">{{ ticket.answer }}</blockquote>
           <p class="line"><span v-if="ticket.entry" class="tag answered"><Icon name="book" />{{ desk.w("in_knowledge") }}</span><button v-else type="button" class="secondary learn" @click="inbox.learn()"><Icon name="book" />{{ desk.w("learn") }}</button></p></section>
-        <section class="block"><h2>{{ desk.w("who_asked") }} <span class="hint">{{ desk.w("askers", { n: people }) }}</span></h2>
+        <section class="block"><h2>{{ desk.w("who_asked") }}<template v-if="people > 1"> · {{ desk.w("askers", { n: people }) }}</template></h2>
           <div v-for="place in places" :key="place.id" class="place"><h3>{{ place.name }}</h3>
             <ul class="askers"><li v-for="one in place.askers" :key="one.id"><Avatar :name="one.member" small /><span class="asker"><span class="line"><b class="one-line">{{ one.member }}</b>
               <span v-if="!one.present" class="tag warned"><Icon name="warn" />{{ desk.w("left_group") }}</span>
@@ -118,7 +124,7 @@ export const TicketPane = {
             <div class="line"><button v-if="one.answer && !ended" type="button" class="secondary small use-answer" @click="inbox.use(one.answer)">{{ desk.w("use_answer") }}</button>
               <button v-if="unanswered && ['open', 'claimed', 'waiting'].includes(one.state)" type="button" class="secondary small merge" @click="merge(one.id)">{{ desk.w("merge_into", { number: one.id }) }}</button></div></li></ul><p v-else class="hint">{{ desk.w("no_similar") }}</p></section>
         <section class="block"><h2>{{ desk.w("sends") }}</h2><ul v-if="ticket.deliveries.length" class="sends"><li v-for="one in ticket.deliveries" :key="one.id"><div class="line"><b>{{ desk.w("kind_" + one.kind) }}</b><span class="tag" :class="'sent-' + one.state">{{ desk.w("delivery_" + one.state) }}</span><time class="hint" :title="desk.viewerTime(one.at)">{{ time(one.at) }}</time></div><p class="passage-text">{{ one.text }}</p><p v-if="one.error" class="error">{{ one.error }}</p></li></ul><p v-else class="hint">{{ desk.w("no_sends") }}</p></section>
-        <section class="block"><h2>{{ desk.w("history") }}</h2><ol class="history"><li v-for="one in ticket.events" :key="one.id" :class="one.kind"><time class="hint" :title="desk.viewerTime(one.at)">{{ time(one.at) }}</time><span><b>{{ one.by }}</b> {{ words(one) }}<q v-if="one.more.text && one.kind !== 'answered'">{{ one.more.text }}</q></span></li></ol></section>
+        <section class="block"><h2>{{ desk.w("history") }}</h2><ol class="history"><li v-for="one in ticket.events" :key="one.id" :class="one.kind"><time class="hint" :title="desk.viewerTime(one.at)">{{ time(one.at) }}</time><span><b>{{ who(one.by) }}</b> {{ words(one) }}<q v-if="one.more.text && one.kind !== 'answered'">{{ one.more.text }}</q></span></li></ol></section>
       </div>
     </section>`,
 };
