@@ -16,13 +16,13 @@ from sqlalchemy import Connection
 from agent import feedback, handover, inbox, outbox, peers, splitting, tickets
 from agent.cases import Case, Replies, Verdict, escalation, told
 from agent.compliance import labels
-from agent.conclusions import Conclusions, delivery
+from agent.conclusions import Conclusions
 from agent.database import Database
 from agent.directory import Directory, GroupInfo
 from agent.errors import ShequnError, StorageUnavailable
 from agent.gate import Decision, GoOn, Outcome, Reason, Rules, correction, judge, to_be_read
 from agent.handover import Manners, Rows, Thread
-from agent.hearing import Drafting
+from agent.hearing import Drafting, delivery
 from agent.inbox import ClaimedTurn
 from agent.listening import hear, quiet_thread, to_person
 from agent.operating import FAILED_COMMAND, Operating, commands_us
@@ -455,10 +455,10 @@ class Responder:
             )
         wait = self._rules(case.group).peers_seconds
         if not go_on.addressed and wait is not None and not go_on.corrects:
-            left = Decision(outcome=Outcome.silent, reason=Reason.left_to_peers, details=details)
+            waits = Decision(outcome=Outcome.silent, reason=Reason.left_to_peers, details=details)
             return Verdict(
                 case=case,
-                decision=left,
+                decision=waits,
                 ask=go_on.question,
                 passages=nearest,
                 own=case.shows_something,

@@ -12,8 +12,8 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import Connection
 
-from agent import outbox
-from agent.channels.base import Channel
+from agent import outbox, withdrawals
+from agent.channels.base import Channel, Recalls
 from agent.database import Database
 from agent.errors import (
     NotConnected,
@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+RECALLED_WITHIN = timedelta(seconds=120)  # WeChat's own limit
+_RECALL_SECONDS = 2.0  # between two looks for what is to be taken back
 _POLL_SECONDS = 1.0  # how soon another process's deliveries are seen
 _LAST_TRIES = 2  # to write what became of a send, once the process is being stopped
 _BACK_OFF_SECONDS = (2, 5, 15, 60, 300, 900)
@@ -83,6 +85,7 @@ class Sender:
             await self._database.read(lambda c: outbox.sent_lately(c, self._account_id, since))
         )
         await self._look_for_lost()
+        recalling = asyncio.create_task(self._take_back())
         try:
             while True:
                 await self.online.wait()
@@ -95,6 +98,7 @@ class Sender:
                     with suppress(StorageUnavailable):
                         await self._look_for_lost()
         finally:
+            recalling.cancel()
             await self._finish()
 
     async def _send_due(self) -> None:
@@ -217,6 +221,52 @@ class Sender:
                 if tries_left < 0:
                     raise
                 await asyncio.sleep(_POLL_SECONDS)
+
+    # -- taking back ----------------------------------------------------------------
+
+    async def _take_back(self) -> None:
+        """Ask the network to take back what was withdrawn, until it has answered or it is late."""
+        while True:
+            await self.online.wait()
+            try:
+                wanted = await self._database.read(
+                    lambda c: withdrawals.pending_recalls(c, self._account_id)
+                )
+                for recall in wanted:
+                    await self._recall(recall)
+            except StorageUnavailable as error:
+                log.error("recalls wait", error=str(error))
+            except Exception:
+                log.exception("recall failed")
+            await asyncio.sleep(_RECALL_SECONDS)
+
+    async def _recall(self, recall: withdrawals.Recall) -> None:
+        state, error = "late", "the network takes nothing back after this long"
+        if self._now() - recall.sent_at < RECALLED_WITHIN:
+            if not isinstance(self._channel, Recalls):
+                state, error = "refused", "this channel cannot take messages back"
+            elif not recall.external_id:
+                return  # its echo may tell the id yet
+            else:
+                try:
+                    async with asyncio.timeout(self._send_timeout):
+                        done = await self._channel.recall(
+                            recall.group_external_id, recall.external_id
+                        )
+                except (Retryable, TimeoutError):
+                    return  # asked again: a second time changes nothing
+                state = "recalled" if done else "refused"
+                error = "" if done else "the network did not take it back"
+        await self._settle(
+            partial(
+                withdrawals.settle_recall,
+                delivery_id=recall.delivery_id,
+                state=state,
+                now=self._now(),
+                error=error,
+            )
+        )
+        self._feed.publish("tickets")
 
     # -- doubts ---------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from agent.directory import GroupInfo, GroupPlan
 from agent.gate import Rules
 from agent.handover import Manners
 from agent.pacing import QuietHours, quiet_until
+from agent.withdrawals import Correcting
 
 
 def groups_of(settings: Settings, account: Account) -> list[Group]:
@@ -104,6 +105,15 @@ def peers_holding(settings: Settings, group: GroupInfo) -> bool:
     """Whether who asked reads a line when other members have not answered in their time."""
     peers = policy_of(settings, group).peers
     return peers is not None and peers.holding_reply
+
+
+def correcting(settings: Settings) -> Correcting:
+    """How a wrong answer is taken back."""
+    seconds = settings.conversation.recall_seconds
+    return Correcting(
+        text=settings.texts.correction,
+        recall_within=timedelta(seconds=seconds) if seconds else None,
+    )
 
 
 def manners(settings: Settings) -> Manners:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agent.events import (
     AccountStatus,
@@ -34,6 +34,7 @@ __all__ = [
     "MemberSeen",
     "MembersJoined",
     "MembersLeft",
+    "Recalls",
     "Receipt",
 ]
 
@@ -64,5 +65,17 @@ class Channel(Protocol):
 
         Raises `NotConnected`, `Throttled` (nothing sent, try later), `SendRejected` (nothing
         sent, never will be), `SendUncertain` (the call broke half-way).
+        """
+        ...
+
+
+@runtime_checkable
+class Recalls(Protocol):
+    """A channel whose network takes messages back for a while."""
+
+    async def recall(self, group_id: str, external_id: str) -> bool:
+        """Take back an own message; doing it twice changes nothing. False: the network refused.
+
+        Raises `NotConnected` where it could not be asked.
         """
         ...

@@ -102,6 +102,17 @@ class SimulatedChannel:
         await self._emit(replace(own, external_id=external_id, from_self=True))
         return Receipt(external_id=external_id)
 
+    async def recall(self, group_id: str, external_id: str) -> bool:
+        """Take an own message back: the group sees that one was. Raises `NotConnected`."""
+        if self._emit is None:
+            raise NotConnected("the simulated network has not started")
+        if group_id not in self._groups:
+            return False
+        told = self.message(group_id, self._bot, Other(type="recalled"))
+        # The id makes a second call the same event.
+        await self._emit(replace(told, external_id=f"recalled:{external_id}", from_self=True))
+        return True
+
     async def say(
         self,
         group_id: str,

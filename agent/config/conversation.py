@@ -30,3 +30,4 @@ class Conversation(Part):
     handover: Handover = Handover()
     most_in_a_row: int = Field(20, ge=0)
     row_minutes: float = Field(5, gt=0)
+    recall_seconds: float = Field(110, ge=0, le=120)  # WeChat takes back for two minutes

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, delete
 from sqlalchemy.dialects import postgresql, sqlite
 
-from agent import access, tickets
+from agent import access, tickets, withdrawals
 from agent.access import Role, User
 from agent.actors import Actor
 from agent.database import Database
@@ -25,6 +25,7 @@ from agent.service_desk.view import TicketView, view
 from agent.signals import Feed
 from agent.tickets import Priority, Sent, Terms
 from agent.tickets.tables import reply_drafts, ticket_viewers
+from agent.withdrawals import Affected, Correcting, Entries, Withdrawn
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class ServiceDesk:
         learn: tickets.Learn,
         terms: Terms,
         interpreter: Interpreter | None = None,
+        correcting: Correcting | None = None,
     ) -> None:
         self._database = database
         self._now = now
@@ -53,6 +55,7 @@ class ServiceDesk:
         self._learn = learn
         self._terms = terms
         self._interpreter = interpreter
+        self._correcting = correcting or Correcting()
 
     # -- reading --------------------------------------------------------------------
 
@@ -213,6 +216,56 @@ class ServiceDesk:
         if isinstance(learned, UsageError):
             raise learned
         return learned
+
+    # -- taking a wrong answer back -------------------------------------------------
+
+    async def answer_of(
+        self,
+        user: User,
+        *,
+        turn_id: int | None = None,
+        ticket_id: int | None = None,
+        delivery_id: int | None = None,
+    ) -> Affected:
+        """The bot's answer that one of these names: what `withdraw` would take back. Raises
+        `UsageError` where there is none."""
+        return await self._database.read(
+            partial(
+                withdrawals.named,
+                turn_id=turn_id,
+                ticket_id=ticket_id,
+                delivery_id=delivery_id,
+            )
+        )
+
+    async def affected(self, user: User, turn_id: int, *, hours: float = 24) -> list[Affected]:
+        """Who else got an answer from the same entries in the last hours, in all groups."""
+        since = self._now() - timedelta(hours=hours)
+        return await self._database.read(
+            partial(withdrawals.affected, turn_id=turn_id, since=since)
+        )
+
+    async def withdraw(
+        self,
+        user: User,
+        turn_id: int,
+        correction: str,
+        *,
+        also: Sequence[int] = (),
+        entries: Entries = "keep",
+        request: str | None = None,
+    ) -> Withdrawn:
+        """Take the bot's answer to a turn back, and those of `also` that the user chose among the
+        affected; the groups read the correction. See `agent.withdrawals.withdraw`."""
+        return await self._act(
+            user,
+            partial(_texted, withdrawals.withdraw, correction),
+            turn_id,
+            also=also,
+            entries=entries,
+            correcting=self._correcting,
+            request=request,
+        )
 
     # -- ending ---------------------------------------------------------------------
 

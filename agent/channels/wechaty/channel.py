@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from agent.channels.base import Emit, Receipt
 from agent.channels.wechaty.attachment import Attachment, Patience
 from agent.channels.wechaty.inbound import Media
-from agent.channels.wechaty.link import Link
+from agent.channels.wechaty.link import CallBroken, CallRefused, Link
 from agent.channels.wechaty.outbound import send_on
 from agent.errors import ConfigurationError, Finding, NotConnected
 from agent.messages import OutboundMessage
@@ -103,6 +103,18 @@ class WechatyChannel:
         if not self._link.logged_in:
             raise NotConnected("the account is not logged in")
         return await send_on(gateway, message)
+
+    async def recall(self, group_id: str, external_id: str) -> bool:
+        """Take back an own message; see `Recalls`. False as well for puppets that cannot."""
+        gateway = self._link.gateway if self._link else None
+        if self._link is None or gateway is None or not self._link.logged_in:
+            raise NotConnected("not attached to the gateway, or not logged in")
+        try:
+            return await gateway.recall(external_id)
+        except CallRefused:
+            return False
+        except CallBroken as error:
+            raise NotConnected(error.reason) from error
 
     def _open_gateway(self) -> Gateway:
         # The protocol's packages take a while to import, and nothing else needs them.

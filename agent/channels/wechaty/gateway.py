@@ -190,6 +190,9 @@ class Gateway:
         )
         return answer.id or ""
 
+    async def recall(self, message_id: str) -> bool:
+        return bool((await self._puppet.message_recall(id=message_id)).success)
+
     def close(self, reason: str = "") -> None:
         """Hang up. Whoever waits for an answer gets `CallBroken` with `reason`."""
         self._connection.hang_up(reason)
