@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
-from langchain_core.embeddings import Embeddings
 from sqlalchemy.engine import Connection
 
 from knowledge import catalog, providers, ranking
 from knowledge.catalog import Entry
+from knowledge.embedding import Embeddings
 from knowledge.language import Language
 from knowledge.lexical import Lexicon
 from knowledge.nearness import Nearness

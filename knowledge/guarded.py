@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from langchain_core.embeddings import Embeddings
-
 from knowledge import providers
 from knowledge.egress import Guard, Leaving, Purpose, Usage
+from knowledge.embedding import Embeddings
 from knowledge.models import Breaker
 
 BATCH = 64  # texts in a request; several hosts take no more

@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langchain_core.embeddings import Embeddings
-
 from knowledge.audience import Scope, SearchScope
+from knowledge.embedding import Embeddings
 from knowledge.following import STEP, Following
 from knowledge.language import Language
 from knowledge.nearness import Unusable

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 
-from langchain_core.embeddings import Embeddings
-
 from knowledge.audience import SearchScope
 from knowledge.egress import Refused
+from knowledge.embedding import Embeddings
 from knowledge.vectors import Vectors, from_chroma, unfit, unreachable
 
 log = logging.getLogger(__name__)

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from langchain_core.embeddings import Embeddings
 
 from knowledge.egress import Guard, Unguarded
+from knowledge.embedding import Embeddings
 from knowledge.language import Language, plain
 
 if TYPE_CHECKING:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from langchain_core.embeddings import Embeddings
-
 from knowledge.audience import ScopeKind, SearchScope
 from knowledge.catalog import Entry
+from knowledge.embedding import Embeddings
 
 # How many entries show an embedding's scale, and the fewest that do.
 _SAMPLE, _FEWEST = 48, 12
