@@ -28,6 +28,7 @@ def examine(path: Path) -> list[Finding]:
         return list(error.findings)
     found = [_ok(str(path), f"{len(settings.groups)} groups, {len(settings.channels)} account(s)")]
     found += _groups(settings)
+    found += bootstrap.level_findings(settings, SystemClock().now())
     database = _database(settings)
     found += database
     if all(finding.severity == "ok" for finding in database):

@@ -141,7 +141,7 @@ class Conclusions:
             found.append(delivery(case, "holding", text, opened.ticket_id))
         operators = self._directory.operators_group(connection, case.group.account_id)
         if operators is not None and (not opened.joined or opened.taken_over):
-            found += card(tickets.get(connection, opened.ticket_id), operators)
+            found += card(connection, opened.ticket_id, operators, self._handling.zone)
         return found
 
     def _holding(self, verdict: Verdict, case: Case, opened: tickets.Opened, now: datetime) -> str:
@@ -153,9 +153,7 @@ class Conclusions:
         if verdict.decision.reason is Reason.asked_for_person:
             said, while_away = replies.handover, replies.handover_away
         away = self._handling.away(case.group, now)
-        if away is None or not while_away:
-            return said
-        return while_away.replace("{why}", away.why).replace("{when}", away.when)
+        return away.said_in(while_away) if away and while_away else said
 
     def _joined_line(
         self, connection: Connection, ticket_id: int, account_id: int, now: datetime
@@ -183,10 +181,10 @@ class Conclusions:
     def show_tickets(self, connection: Connection, now: datetime) -> int:
         """Queue the cards of open tickets whose account had not seen the operators' group yet."""
         cards = []
-        for ticket_id, account_id in tickets.withoutcard(connection):
+        for ticket_id, account_id in tickets.without_card(connection):
             operators = self._directory.operators_group(connection, account_id)
             if operators is not None:
-                cards += card(tickets.get(connection, ticket_id), operators)
+                cards += card(connection, ticket_id, operators, self._handling.zone)
         return outbox.enqueue(connection, cards, now)
 
 

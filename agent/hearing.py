@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 from functools import partial
 
 import structlog
@@ -104,7 +105,7 @@ class TicketsHear:
         operators = self._directory.operators_group(connection, case.group.account_id)
         if operators is not None and heard.hearing is Hearing.disputed:
             # Where another member had answered, operators have not seen it yet.
-            found += card(tickets.get(connection, heard.ticket_id), operators)
+            found += card(connection, heard.ticket_id, operators, self._handling.zone)
         if operators is not None and line:
             told = f"{line}{_on_one_line(heard.text)}"
             found.append(_update(operators, heard.ticket_id, case.turn.id, told))
@@ -216,24 +217,28 @@ class TicketsHear:
             group = self._directory.group(connection, ticket.group_id)
             operators = self._directory.operators_group(connection, group.account_id)
             if operators is not None:
-                new += card(ticket, operators)
+                new += card(connection, ticket.id, operators, self._handling.zone)
             if self._peers_holding(group):
-                new += self._holding_at_last(connection, ticket, group)
+                new += self._holding_at_last(connection, ticket, group, now)
         outbox.enqueue(connection, new, now)
 
     def _holding_at_last(
-        self, connection: Connection, ticket: tickets.Ticket, group: GroupInfo
+        self, connection: Connection, ticket: tickets.Ticket, group: GroupInfo, now: datetime
     ) -> list[outbox.Delivery]:
+        replies = self._replies.said_by(Bot(self_id=group.self_id, names=group.bot_names))
+        away = self._handling.away(group, now)
+        text = replies.holding
+        if away is not None and replies.holding_away:
+            text = away.said_in(replies.holding_away)
         here = {asker.member_id for asker in ticket.askers if asker.group_id == group.id}
         people = find_members(connection, here)
-        bot = Bot(self_id=group.self_id, names=group.bot_names)
         return [
             outbox.Delivery(
                 key=f"ticket:{ticket.id}:peers_over:{group.id}",
                 account_id=group.account_id,
                 group_id=group.id,
                 kind="holding",
-                content=Text(text=self._replies.said_by(bot).holding),
+                content=Text(text=text),
                 mentions=tuple(
                     Mention(external_id=one.external_id, name=one.name) for one in people.values()
                 ),
@@ -258,15 +263,18 @@ def delivery(
     )
 
 
-def card(ticket: tickets.Ticket, operators: GroupInfo) -> list[outbox.Delivery]:
+def card(
+    connection: Connection, ticket_id: int, operators: GroupInfo, zone: ZoneInfo
+) -> list[outbox.Delivery]:
+    """The ticket's card for the operators, once; deadlines stand in their `zone`."""
     card = outbox.Delivery(
-        key=f"ticket:{ticket.id}:card",
+        key=f"ticket:{ticket_id}:card",
         account_id=operators.account_id,
         group_id=operators.id,
         kind="card",
         priority=outbox.TICKET,
-        content=Text(text=commands.card(ticket)),
-        ticket_id=ticket.id,
+        content=Text(text=commands.card_of(connection, ticket_id, zone)),
+        ticket_id=ticket_id,
     )
     return splitting.in_parts(card)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.bootstrap.application import Application, build
 from agent.bootstrap.knowledge import open_egress, open_knowledge
+from agent.bootstrap.levels import level_findings, open_levels
 from agent.bootstrap.opening import (
     make_data_folder,
     open_access,
@@ -24,6 +25,7 @@ __all__ = [
     "desk_ports",
     "entrance",
     "for_terminal",
+    "level_findings",
     "make_data_folder",
     "open_access",
     "open_clock",
@@ -32,6 +34,7 @@ __all__ = [
     "open_egress",
     "open_embedded_database",
     "open_knowledge",
+    "open_levels",
     "open_promotions",
     "open_teaching",
     "open_translator",

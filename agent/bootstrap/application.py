@@ -13,7 +13,13 @@ from agent.access import Access
 from agent.actors import SYSTEM
 from agent.bootstrap.channels import channel
 from agent.bootstrap.knowledge import open_egress, open_knowledge, open_readings
-from agent.bootstrap.levels import open_assignment, open_handling, open_levels, open_rounds
+from agent.bootstrap.levels import (
+    open_assignment,
+    open_handling,
+    open_levels,
+    open_rounds,
+    open_summary,
+)
 from agent.bootstrap.opening import (
     open_access,
     open_clock,
@@ -168,6 +174,7 @@ def build(
             feed,
             assignment,
             handlers=((responder.take_over, frozenset({Timer.peers})),),
+            errands=open_summary(settings, directory),
         ),
     )
     return Application(

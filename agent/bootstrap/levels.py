@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from agent.assignment import Assignment
+from agent.commands import Summary
 from agent.config import Settings
 from agent.config.service_levels import Hours, Targets
 from agent.database import Database
@@ -181,3 +182,21 @@ def _targets(given: Targets) -> dict[Priority, Target]:
 def _time(**amount: float | None) -> timedelta | None:
     ((unit, number),) = amount.items()
     return None if number is None else timedelta(**{unit: number})
+
+
+def open_summary(settings: Settings, directory: Directory) -> tuple[Errand, ...]:
+    """The morning summary, where one is wanted."""
+    given = settings.service_levels
+    if given.summary is None:
+        return ()
+    hours = hours_of(settings, given.hours)(settings.community.time_zone)
+    if hours.around_the_clock:
+        hours = WorkingHours(zone=settings.community.time_zone)
+    return (
+        Summary(
+            directory=directory,
+            hours=hours,
+            at=given.summary.at,
+            grace=timedelta(minutes=given.summary.grace_minutes),
+        ),
+    )

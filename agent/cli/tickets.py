@@ -52,12 +52,13 @@ def show(context: typer.Context, number: Number, as_json: AsJson = False) -> Non
     """One ticket with everybody who asked, the context and the nearest knowledge."""
     from agent import commands, tickets
 
-    with opening.opened(context) as (_, database), database.reading() as connection:
+    with opening.opened(context) as (settings, database), database.reading() as connection:
         ticket = tickets.get(connection, number)
+        card = commands.card_of(connection, number, settings.zone)
     if as_json:
         opening.print_json(asdict(ticket))
     else:
-        opening.console().print(commands.card(ticket), markup=False)
+        opening.console().print(card, markup=False)
 
 
 @app.command()
@@ -81,7 +82,8 @@ def reply(
     with opening.opened(context) as (settings, database), database.transaction() as connection:
         now = bootstrap.open_clock(settings).now()
         actor = Actor(name=by)
-        sent = tickets.reply(connection, number, text, by=actor, now=now)
+        levels = bootstrap.open_levels(settings, bootstrap.open_directory(settings))
+        sent = tickets.reply(connection, number, text, by=actor, now=now, terms=levels)
         add = bootstrap.open_teaching(settings).learn
         refused = None
         if learn or for_all:
@@ -108,3 +110,48 @@ def close(context: typer.Context, number: Number, by: By = "cli") -> None:
         now = bootstrap.open_clock(settings).now()
         tickets.close(connection, number, by=Actor(name=by), now=now)
     typer.echo(f"#{number} closed")
+
+
+@app.command()
+def figures(
+    context: typer.Context,
+    since: Annotated[
+        str, typer.Option(help="The first day, such as 2027-03-01; default: 30 days ago.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="The last day; default: today.")] = "",
+    group: Annotated[str, typer.Option(help="One group alone, by name.")] = "",
+    operator: Annotated[str, typer.Option(help="What one operator answered alone.")] = "",
+    explain: Annotated[bool, typer.Option(help="Say what each figure counts.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """How quickly questions were answered, by whom, and what was late."""
+    from agent import bootstrap
+    from agent.cli import figures as shown
+    from agent.figures import DEFINITIONS
+    from agent.figures import figures as of_period
+
+    with opening.opened(context) as (settings, database), database.reading() as connection:
+        now = bootstrap.open_clock(settings).now()
+        first, last = shown.period(since, until, now, settings.zone)
+        directory = bootstrap.open_directory(settings)
+        groups = directory.groups(connection)
+        found = of_period(
+            connection,
+            first,
+            last,
+            now=now,
+            zone=settings.zone,
+            groups=groups,
+            hours_of=bootstrap.open_levels(settings, directory).hours_of,
+            group_id=shown.group_called(group, groups),
+            operator=operator,
+        )
+    if as_json:
+        opening.print_json(shown.as_json(found, explain=explain))
+        return
+    console = opening.console()
+    for table in shown.tables(found):
+        console.print(table)
+    if explain:
+        for name, text in DEFINITIONS.items():
+            console.print(f"{name}: {text}", markup=False)

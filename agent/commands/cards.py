@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from agent import tickets
+from sqlalchemy import Connection
+
+from agent import access, tickets
 from agent.service_levels import WORDS_OF_PRIORITY, duration_in_words, reason_in_words
 from agent.tickets import WORDS_OF_STATE, Priority, State
 
@@ -144,3 +146,12 @@ def shortened(text: str, limit: int) -> str:
     """The text on one line, cut where it is longer than `limit` characters."""
     one_line = " ".join(text.split())
     return one_line if len(one_line) <= limit else one_line[: limit - 1] + "…"
+
+
+def card_of(connection: Connection, ticket_id: int, zone: ZoneInfo) -> str:
+    """The card of a ticket as it stands, with who has it. Raises `UnknownTicket`."""
+    ticket = tickets.get(connection, ticket_id)
+    assignee = None
+    if ticket.assignee_id is not None:
+        assignee = access.get(connection, ticket.assignee_id)
+    return card(ticket, zone=zone, assignee=assignee.name if assignee else "")

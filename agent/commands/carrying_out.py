@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from agent import access, tickets
+from agent import access, tickets, withdrawals
 from agent.access import User
 from agent.actors import Actor
-from agent.commands.cards import card, line, next_due
+from agent.commands.cards import card_of, line, next_due
 from agent.commands.parsing import HELP, Command, Verb, Which
 from agent.errors import UsageError
 from agent.service_levels import WORDS_OF_PRIORITY, Handling
@@ -20,6 +20,7 @@ Colleague = Callable[[Connection, str], User | None]
 """The one operator of this name or login; None for nobody. Raises `UsageError` for several."""
 
 _LISTED = 15
+_AFFECTED = timedelta(hours=24)
 _MOST = 500  # tickets that a list is chosen from
 
 
@@ -105,6 +106,8 @@ class _Order:
                     self._connection, self._number, self._command.text, by=self._by, now=self._now
                 )
                 return f"✅ #{self._number} 已备注（成员看不到）。"
+            case Verb.withdraw:
+                return self._withdraw()
             case Verb.prioritise:
                 return self._prioritise()
             case Verb.show:
@@ -143,6 +146,32 @@ class _Order:
             f"✅ #{self._number} 已追问 {sent.people} 人，等成员回复，计时暂停。"
             f"{_not_reached(sent)}"
         )
+
+    def _withdraw(self) -> str:
+        turn_id = withdrawals.turn_of_ticket(self._connection, self._number)
+        done = withdrawals.withdraw(
+            self._connection,
+            turn_id,
+            self._command.text,
+            by=self._by,
+            now=self._now,
+            correcting=self._handling.correcting,
+        )
+        since = self._now - _AFFECTED
+        others = [
+            one
+            for one in withdrawals.affected(self._connection, turn_id, since)
+            if one.withdrawn_at is None
+        ]
+        told = f"✅ #{self._number} 机器人的答案已撤回，更正发给 {done.people} 人。"
+        if done.recalling:
+            told += "正在请求微信撤回原消息。"
+        if done.still_known:
+            entries = "、".join(map(str, done.still_known))
+            told += f"知识库条目 {entries} 没有改动，还会这样回答。"
+        if others:
+            told += f"24 小时内还有 {len(others)} 条相同来源的答案，请在工作台选择是否一起更正。"
+        return told
 
     # -- whose, and how urgent --------------------------------------------------------
 
@@ -223,11 +252,7 @@ class _Order:
     # -- reading ----------------------------------------------------------------------
 
     def _card(self) -> str:
-        ticket = tickets.get(self._connection, self._number)
-        assignee = None
-        if ticket.assignee_id is not None:
-            assignee = access.get(self._connection, ticket.assignee_id)
-        return card(ticket, zone=self._handling.zone, assignee=assignee.name if assignee else "")
+        return card_of(self._connection, self._number, self._handling.zone)
 
     def _list(self) -> str:
         """What waits for an answer, most urgent first: by priority, then by what is due next."""

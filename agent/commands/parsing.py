@@ -11,7 +11,7 @@ from agent.tickets import Priority
 
 _CARD = re.compile(r"【工单 #(\d{1,9})】")
 # A reminder, or the line about who else asks.
-_LINE = re.compile(r"(?:^|[⏰🔴]\s*)#(\d{1,9}) (?:快到时限|已超时|又有)")
+_LINE = re.compile(r"(?:^|[⏰🔴]\s*)#(\d{1,9}) (?:快到时限|已超时|又有)|^💬 #(\d{1,9}) ")
 _NUMBERED = re.compile(r"[#＃]\s*(\d{1,9})(?!\d)(?:\s*[:：,，]?\s*)(.*)", re.DOTALL)
 _LIST = re.compile(
     r"[#＃]\s*(?:list|列表|工单|一覧)(?:\s*(mine|my|我的|自分)|\s*(overdue|超时|期限切れ))?",
@@ -30,7 +30,7 @@ _MISTYPED = re.compile(r"[a-z]{1,12}|(?:learn|close|show)\s+[a-z]{1,12}")
 HELP = (
     "指令：引用工单卡片直接写答案，或「#12 答案」答复；「#12 ask 问题」追问；「#12 claim」认领；"
     "「#12 close」关闭；「#12 转给 佐藤」；「#12 merge #9」合并；「#12 note 备注」；"
-    "「#12 priority high」；「#12 reopen」重开；「#12 learn」收入知识库（提问的群），"
+    "「#12 priority high」；「#12 reopen」重开；「#12 撤回 更正」撤回机器人的错误答案；「#12 learn」收入知识库（提问的群），"
     "「#12 learn all」收入知识库（所有群）；「#12」查看；"
     "「#list」列出未处理的工单，「#list mine」我的，「#list overdue」已超时的。"
 )
@@ -49,6 +49,7 @@ class Verb(StrEnum):
     undo = "undo"  # of a merge, or of the last joining
     split_off = "split"
     note = "note"
+    withdraw = "withdraw"  # the bot's answer that the ticket is about
     prioritise = "prioritise"
     show = "show"
     list = "list"
@@ -77,6 +78,7 @@ _WITH_TEXT = {
     Verb.reply: ("reply", "answer", "答复", "回复", "返信", "回答"),
     Verb.ask: ("ask", "追问", "反问", "聞き返す", "確認"),
     Verb.note: ("note", "备注", "メモ"),
+    Verb.withdraw: ("withdraw", "撤回", "更正", "訂正", "取り消し"),
 }
 _VERBS = {word: verb for verb, words in _ALONE.items() for word in words}
 _SAID = {
@@ -124,7 +126,7 @@ def parse(text: str, quoted: str | None) -> Command | None:
     if words[:1] in ("#", "＃") and _HELP.fullmatch(words):
         return Command(verb=Verb.help)
     if quoted and (named := _CARD.search(quoted) or _LINE.search(quoted)):
-        return _numbered(int(named[1]), words)
+        return _numbered(int(next(filter(None, named.groups()))), words)
     return None
 
 

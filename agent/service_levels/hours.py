@@ -64,10 +64,16 @@ class WorkingHours:
 
     def working_between(self, since: datetime, until: datetime) -> timedelta:
         """The working time from one moment to another; negative where `until` comes first."""
+        return self.worked_microseconds(_moment(since), _moment(until)) * _MICROSECOND
+
+    def worked_microseconds(self, since: int, until: int) -> int:
+        """As `working_between`, of and in microseconds since 1970 in UTC: for many at once."""
         if self.around_the_clock:
             return until - since
-        table = self._reaching(since, until)
-        return (table.worked(_moment(until)) - table.worked(_moment(since))) * _MICROSECOND
+        table = self._table
+        if not (table.begins <= since <= table.ends_at and table.begins <= until <= table.ends_at):
+            table = self._reaching(_datetime(since), _datetime(until))
+        return table.worked(until) - table.worked(since)
 
     def add_working(self, at: datetime, duration: timedelta) -> datetime:
         """The first moment by which `duration` of working time has passed since `at`."""
@@ -125,7 +131,7 @@ class WorkingHours:
 class _Table:
     """Openings in microseconds, and the working time before each of them."""
 
-    __slots__ = ("before", "ends", "first", "last", "starts", "total")
+    __slots__ = ("before", "begins", "ends", "ends_at", "first", "last", "starts", "total")
 
     def __init__(
         self, first: int = 0, last: int = 0, windows: Iterable[tuple[int, int]] = ()
@@ -134,6 +140,11 @@ class _Table:
         self.starts: list[int] = []
         self.ends: list[int] = []
         self.before: list[int] = []
+        # Within these it holds every opening, in whatever zone.
+        self.begins = _moment(datetime(max(first, 1), 1, 3, tzinfo=UTC))
+        self.ends_at = (
+            _moment(datetime(max(last, 1), 12, 29, tzinfo=UTC)) if last else self.begins - 1
+        )
         for opens, closes in windows:
             # Written hours that overlap count once.
             start = max(opens, self.ends[-1]) if self.ends else opens

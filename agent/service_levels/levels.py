@@ -50,6 +50,10 @@ class Away:
     why: str
     when: str
 
+    def said_in(self, text: str) -> str:
+        """The text with `{why}` and `{when}` filled in."""
+        return text.replace("{why}", self.why).replace("{when}", self.when)
+
 
 def _always(zone: str) -> WorkingHours:
     return AROUND_THE_CLOCK
