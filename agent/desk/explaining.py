@@ -39,7 +39,7 @@ ERRORS: dict[str, str] = {
         "The answer holds something to be looked at ({words}): it waits as a draft in Knowledge."
     ),
     "bad_canned": N_(
-        "A canned reply needs a title of at most {title} and a text of at most {longest} characters."
+        "A canned reply needs a title (at most {title}) and a text (at most {longest} characters)."
     ),
     "no_such_canned": N_("This canned reply is no longer there."),
     "bad_view": N_("A view needs a name of at most {longest} characters."),
