@@ -83,10 +83,11 @@ def _instead(
     found = ""
     for changed, first, last, beside in _slips(run, start, end, loosely):
         meant = changed[first:last]
-        word = words.frequency(language.means(meant) or _NOTHING)
+        word = words.asked(language.means(meant) or _NOTHING)
         if beside and not word:
             continue
-        held = word or min(words.frequency(pair) for pair in pairs(meant))
+        # In running text any two characters stand side by side somewhere; questions name topics.
+        held = word or min(words.asked(pair) for pair in pairs(meant))
         if held and (bool(word), held) > best and _names_something(changed, meant, language):
             best, found = (bool(word), held), changed
     return found
