@@ -13,6 +13,7 @@ from agent.learning import tables as _learning  # noqa: F401
 from agent.translating import tables as _translating  # noqa: F401
 from agent.withdrawals import tables as _withdrawals  # noqa: F401
 from knowledge import calibration, catalog  # noqa: F401
+from schedules import price_history as _prices  # noqa: F401
 from schedules import tables as calendar
 
 
