@@ -32,7 +32,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 RECALLED_WITHIN = timedelta(seconds=120)  # WeChat's own limit
-_RECALL_SECONDS = 2.0  # between two looks for what is to be taken back
+_CORRECTION_FIRST = timedelta(seconds=1)
+_RECALL_SECONDS = 1.0  # between two looks for what is to be taken back
 _POLL_SECONDS = 1.0  # how soon another process's deliveries are seen
 _LAST_TRIES = 2  # to write what became of a send, once the process is being stopped
 _BACK_OFF_SECONDS = (2, 5, 15, 60, 300, 900)
@@ -232,8 +233,11 @@ class Sender:
                 wanted = await self._database.read(
                     lambda c: withdrawals.pending_recalls(c, self._account_id)
                 )
+                # The correction goes first: who sees a message go should see why.
+                ready = self._now() - _CORRECTION_FIRST
                 for recall in wanted:
-                    await self._recall(recall)
+                    if recall.wanted_at < ready:
+                        await self._recall(recall)
             except StorageUnavailable as error:
                 log.error("recalls wait", error=str(error))
             except Exception:

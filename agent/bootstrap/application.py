@@ -28,6 +28,7 @@ from agent.bootstrap.opening import (
     open_promotions,
 )
 from agent.bootstrap.policies import (
+    correcting,
     manners,
     peers_holding,
     policy_of,
@@ -196,6 +197,7 @@ def build(
             learn=teaching.learn,
             terms=levels,
             interpreter=interpreter,
+            correcting=correcting(settings),
         ),
         knowledge_desk=open_knowledge_desk(
             settings, database, clock, feed, knowledge, teaching, guard

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from agent.assignment import Assignment
+from agent.bootstrap.policies import correcting
 from agent.commands import Summary
 from agent.config import Settings
 from agent.config.service_levels import Hours, Targets
@@ -71,7 +72,15 @@ def open_assignment(settings: Settings) -> Assignment:
 
 def open_handling(settings: Settings, levels: ServiceLevels, assignment: Assignment) -> Handling:
     """What stands behind tickets, for who opens them and acts on them."""
-    return Handling(terms=levels, away=levels.away, assign=assignment.assign, zone=settings.zone)
+    taken_back = correcting(settings)
+    return Handling(
+        terms=levels,
+        away=levels.away,
+        assign=assignment.assign,
+        zone=settings.zone,
+        correction=taken_back.text,
+        recall_within=taken_back.recall_within,
+    )
 
 
 def open_rounds(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -155,7 +156,7 @@ class _Order:
             self._command.text,
             by=self._by,
             now=self._now,
-            correcting=self._handling.correcting,
+            correcting=self._correcting(),
         )
         since = self._now - _AFFECTED
         others = [
@@ -172,6 +173,11 @@ class _Order:
         if others:
             told += f"24 小时内还有 {len(others)} 条相同来源的答案，请在工作台选择是否一起更正。"
         return told
+
+    def _correcting(self) -> withdrawals.Correcting:
+        usual = withdrawals.Correcting(recall_within=self._handling.recall_within)
+        text = self._handling.correction
+        return replace(usual, text=text) if text else usual
 
     # -- whose, and how urgent --------------------------------------------------------
 

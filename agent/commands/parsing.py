@@ -30,7 +30,8 @@ _MISTYPED = re.compile(r"[a-z]{1,12}|(?:learn|close|show)\s+[a-z]{1,12}")
 HELP = (
     "指令：引用工单卡片直接写答案，或「#12 答案」答复；「#12 ask 问题」追问；「#12 claim」认领；"
     "「#12 close」关闭；「#12 转给 佐藤」；「#12 merge #9」合并；「#12 note 备注」；"
-    "「#12 priority high」；「#12 reopen」重开；「#12 撤回 更正」撤回机器人的错误答案；「#12 learn」收入知识库（提问的群），"
+    "「#12 priority high」；「#12 reopen」重开；「#12 撤回 更正」撤回机器人的错误答案；"
+    "「#12 learn」收入知识库（提问的群），"
     "「#12 learn all」收入知识库（所有群）；「#12」查看；"
     "「#list」列出未处理的工单，「#list mine」我的，「#list overdue」已超时的。"
 )

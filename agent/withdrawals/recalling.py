@@ -30,6 +30,7 @@ class Recall:
     group_external_id: str
     external_id: str
     sent_at: datetime
+    wanted_at: datetime
 
 
 def want_recall(
@@ -75,6 +76,7 @@ def pending_recalls(connection: Connection, account_id: int) -> list[Recall]:
                 func.nullif(deliveries.c.external_id, ""), messages.c.external_id, ""
             ).label("external_id"),
             deliveries.c.sent_at,
+            recalls.c.wanted_at,
         )
         .join(deliveries, recalls.c.delivery_id == deliveries.c.id)
         .join(groups, deliveries.c.group_id == groups.c.id)
