@@ -17,6 +17,7 @@ from agent import bootstrap
 from agent.config import Settings
 from agent.errors import UsageError
 from agent.events import AccountStatus, Connection
+from knowledge.leaving_out import leaving_out
 
 if TYPE_CHECKING:
     from agent.bootstrap import Application
@@ -65,7 +66,9 @@ def _tell_owner(say: Callable[[str], None], status: AccountStatus) -> None:
 
 
 async def _with_page(application: Application, port: int, say: Callable[[str], None]) -> None:
-    from agent.desk import app
+    # The page's server can be a client as well, for which it would load two HTTP libraries: 10 MB.
+    with leaving_out({"aiohttp": None, "requests": None}):
+        from agent.desk import app
 
     web = application.settings.web
     host = web.host
@@ -76,6 +79,7 @@ async def _with_page(application: Application, port: int, say: Callable[[str], N
         bootstrap.simulator_ports(application) if simulated else None,
         bootstrap.desk_ports(application),
         bootstrap.entrance(application.settings),
+        bootstrap.api_ports(application),
     )
     shown = web.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
     await _together(

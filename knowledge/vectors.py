@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from knowledge.audience import ScopeKind, SearchScope
 from knowledge.catalog import Entry
 from knowledge.embedding import Embeddings
+from knowledge.leaving_out import leaving_out
 
 # How many entries show an embedding's scale, and the fewest that do.
 _SAMPLE, _FEWEST = 48, 12
@@ -125,8 +127,18 @@ class Vectors:
             client.close()
 
 
+def _chroma() -> Any:
+    """Chroma without its exporter of traces, which nothing here turns on: that brings gRPC and
+    protobuf, 12 MB and a quarter of a second."""
+    exporter = ModuleType("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
+    exporter.OTLPSpanExporter = None  # type: ignore[attr-defined]
+    with leaving_out({exporter.__name__: exporter}):
+        import chromadb
+    return chromadb
+
+
 def _embedded_client(folder: Path) -> Any:
-    import chromadb
+    chromadb = _chroma()
     from chromadb.config import Settings
 
     return chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
@@ -137,6 +149,7 @@ def _server(url: str, seconds: float) -> Any:
     Raises ConnectionError where nobody answers them."""
     from urllib.parse import urlsplit
 
+    _chroma()
     from chromadb.api import ServerAPI
     from chromadb.api.client import Client
     from chromadb.config import Settings, System
