@@ -90,7 +90,7 @@ def rename(connection: Connection, user_id: int, name: str, *, by: Actor, now: d
     name = _checked_name(name)
     _change(connection, user_id, name=name)
     _audit(connection, user_id, "renamed", by, now)
-    return _known(connection, user_id)
+    return known(connection, user_id)
 
 
 def set_password(
@@ -103,7 +103,7 @@ def set_password(
     besides: str = "",
 ) -> None:
     """Every session ends, but that of the token `besides`; a lock is lifted."""
-    user = _known(connection, user_id)
+    user = known(connection, user_id)
     if user.login is None:
         raise UsageError(
             f"{user.name} has no login: `shequn user link` gives them one", code="no_login"
@@ -118,7 +118,7 @@ def set_roles(
     connection: Connection, user_id: int, roles: Iterable[Role], *, by: Actor, now: datetime
 ) -> User:
     """Raises `UsageError` where nobody would be left to administer."""
-    before, kept = _known(connection, user_id), _checked_roles(roles)
+    before, kept = known(connection, user_id), _checked_roles(roles)
     if {Role(role) for role in kept} == before.roles:
         return before
     if Role.admin.value not in kept:
@@ -126,26 +126,26 @@ def set_roles(
     _change(connection, user_id, roles=kept)
     sessions.end_all(connection, user_id, now, "roles")
     _audit(connection, user_id, "roles_changed", by, now, roles=kept)
-    return _known(connection, user_id)
+    return known(connection, user_id)
 
 
 def deactivate(connection: Connection, user_id: int, *, by: Actor, now: datetime) -> User:
     """The user may do nothing any more, neither here nor in the operators' group nor by token.
     What they did stays theirs. Raises `UsageError` for the last admin."""
-    user = _known(connection, user_id)
+    user = known(connection, user_id)
     if user.active:
         _other_admin(connection, user_id)
         _change(connection, user_id, active=False)
         sessions.end_all(connection, user_id, now, "deactivated")
         _audit(connection, user_id, "deactivated", by, now)
-    return _known(connection, user_id)
+    return known(connection, user_id)
 
 
 def activate(connection: Connection, user_id: int, *, by: Actor, now: datetime) -> User:
-    if not _known(connection, user_id).active:
+    if not known(connection, user_id).active:
         _change(connection, user_id, active=True)
         _audit(connection, user_id, "activated", by, now)
-    return _known(connection, user_id)
+    return known(connection, user_id)
 
 
 def unlock(connection: Connection, login: str, *, by: Actor, now: datetime) -> bool:
@@ -163,7 +163,7 @@ def set_language(
     """The language of the user's pages; '': the community's."""
     _change(connection, user_id, language=_checked_language(language))
     _audit(connection, user_id, "language_changed", by, now, language=language)
-    return _known(connection, user_id)
+    return known(connection, user_id)
 
 
 def set_preferences(connection: Connection, user_id: int, preferences: Mapping[str, Any]) -> User:
@@ -175,7 +175,7 @@ def set_preferences(connection: Connection, user_id: int, preferences: Mapping[s
     if len(str(kept)) > 20_000:
         raise UsageError("these preferences are too long", code="too_long", longest=20_000)
     _change(connection, user_id, preferences=kept)
-    return _known(connection, user_id)
+    return known(connection, user_id)
 
 
 def set_wechat(
@@ -210,7 +210,8 @@ def _other_admin(connection: Connection, user_id: int) -> None:
         raise UsageError("this is the last admin: make somebody else one first", code="last_admin")
 
 
-def _known(connection: Connection, user_id: int) -> User:
+def known(connection: Connection, user_id: int) -> User:
+    """Raises `UsageError` if there is no user of that number."""
     user = get(connection, user_id)
     if user is None:
         raise UsageError(f"there is no user {user_id}", code="no_such_user", login=user_id)

@@ -15,12 +15,13 @@ from agent.bootstrap.opening import (
     open_promotions,
 )
 from agent.bootstrap.policies import rules_of
-from agent.bootstrap.serving import desk_ports, entrance
+from agent.bootstrap.serving import api_ports, desk_ports, entrance
 from agent.bootstrap.simulating import for_terminal, simulator, simulator_ports
 from agent.bootstrap.teaching import open_teaching, open_translator
 
 __all__ = [
     "Application",
+    "api_ports",
     "build",
     "desk_ports",
     "entrance",

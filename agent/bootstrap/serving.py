@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from agent.bootstrap.application import Application
 from agent.config import Settings
+from agent.timekeeping import SystemClock
 
 if TYPE_CHECKING:
+    from agent.desk.api import ApiPorts
     from agent.desk.entrance import Entrance
     from agent.desk.frame import DeskPorts
 
@@ -38,4 +40,30 @@ def desk_ports(application: Application) -> DeskPorts:
         shortcuts=Shortcuts(database=application.database, now=application.clock.now),
         reader=InboxReader(application.database, application.clock.now),
         has_simulator=any(account.kind == "web" for account in settings.channels),
+    )
+
+
+def api_ports(application: Application) -> ApiPorts:
+    """What programs reach over HTTP."""
+    from agent.desk.api import ApiPorts
+    from agent.service_desk.canned import Shortcuts
+    from agent.service_desk.people import People
+
+    settings, machine = application.settings, SystemClock()
+    return ApiPorts(
+        database=application.database,
+        community=settings.community.name,
+        locale=settings.community.locale,
+        machine_now=machine.now,
+        access=application.access,
+        service_desk=application.service_desk,
+        shortcuts=Shortcuts(database=application.database, now=application.clock.now),
+        people=People(
+            database=application.database,
+            now=machine.now,
+            access=application.access,
+            feed=application.feed,
+        ),
+        calls_per_minute=settings.api.calls_per_minute,
+        calls_per_minute_of_address=settings.api.calls_per_minute_of_address,
     )

@@ -15,3 +15,10 @@ class SignIn(Part):
     longest_days: float = Field(7, gt=0, le=365)
     failures: int = Field(5, ge=3, le=100)
     failures_of_address: int = Field(30, ge=3, le=10_000)
+
+
+class Api(Part):
+    """How often programs may call: in each process for itself; 0: no limit."""
+
+    calls_per_minute: int = Field(600, ge=0)
+    calls_per_minute_of_address: int = Field(3000, ge=0)

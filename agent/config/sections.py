@@ -107,7 +107,7 @@ class Web(Part):
 
     @model_validator(mode="after")
     def _known_by_some_name(self) -> Self:
-        if self.host in {"0.0.0.0", "::", ""} and not self.public_url:  # noqa: S104
+        if self.host in {"0.0.0.0", "::", ""} and not self.public_url:
             raise ValueError(
                 "every address of this machine, but by which name is the page reached? set "
                 "web.public_url, such as https://desk.example.com, or name one address"

@@ -14,7 +14,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from agent.config.access import SignIn
+from agent.config.access import Api, SignIn
 from agent.config.conversation import Conversation
 from agent.config.models import (
     KEY,
@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     storage: Storage = Storage()
     web: Web = Web()
     sign_in: SignIn = SignIn()
+    api: Api = Api()
     channels: tuple[Account, ...] = (WebAccount(kind="web", account="demo"),)
     groups: tuple[Group, ...] = ()
     operators: Operators = Operators()

@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from agent.desk import pictures
+from agent.desk.api import ADDRESS, Api, ApiPorts
 from agent.desk.door import Door
 from agent.desk.entrance import Entrance
 from agent.desk.frame import DeskPage, DeskPorts, add_pages
@@ -50,6 +51,7 @@ def build_app(
     simulator: SimulatorPorts | None,
     desk: DeskPorts | None = None,
     entrance: Entrance | None = None,
+    api: ApiPorts | None = None,
 ) -> FastAPI:
     """The application: the desk at "/desk", for who signs in; where a network is simulated, its
     groups at "/" and "/g/<group id>", with pictures in and out.
@@ -68,6 +70,8 @@ def build_app(
     if desk is not None:
         add_signing_in(app, desk)
         add_pages(desk, PAGES)
+    if api is not None:
+        app.mount(ADDRESS, Api(api))
     if simulator is None:
         app.get("/")(_to_desk)
     ui.run_with(

@@ -15,12 +15,14 @@ from conftest import free_port, simulator_ports
 from agent.access import Access, Role, Rules, Scope, User, administering, passwords, tokens
 from agent.actors import Actor
 from agent.database import Database
+from agent.desk.api import ApiPorts
 from agent.desk.app import build_app, serve
 from agent.desk.entrance import Entrance
 from agent.desk.frame import DeskPorts
 from agent.desk.inbox.reading import InboxReader
 from agent.service_desk import ServiceDesk
 from agent.service_desk.canned import Shortcuts
+from agent.service_desk.people import People
 from agent.signals import Feed
 from agent.tickets import UNTIMED
 
@@ -39,6 +41,7 @@ class Office:
         self.at = datetime.now(UTC)
         self.feed = Feed()
         self.members = self.stage.group("上海群", "林小满", "王芳")
+        self.api: dict[str, Any] = {}  # other values for the API's ports
         self.operators = self.stage.group("运营群", "佐藤", kind="operators")
 
     # -- people ---------------------------------------------------------------------
@@ -88,10 +91,28 @@ class Office:
         }  # fmt: skip
         return DeskPorts(**(values | more))
 
+    def api_ports(self, desk: DeskPorts) -> ApiPorts:
+        values: dict[str, Any] = {
+            "database": self.database,
+            "community": desk.community,
+            "locale": desk.locale,
+            "machine_now": lambda: self.at,
+            "access": desk.access,
+            "service_desk": desk.service_desk,
+            "shortcuts": desk.shortcuts,
+            "people": People(
+                database=self.database, now=lambda: self.at, access=desk.access, feed=self.feed
+            ),
+        }
+        return ApiPorts(**(values | self.api))
+
     async def __aenter__(self) -> httpx.AsyncClient:
         port, ready = free_port(), asyncio.Event()
         app = build_app(
-            simulator_ports(self.database, self.stage, self.folder), self.ports(), self.entrance
+            simulator_ports(self.database, self.stage, self.folder),
+            desk := self.ports(),
+            self.entrance,
+            self.api_ports(desk),
         )
         self._serving = asyncio.create_task(serve(app, "127.0.0.1", port, ready.set))
         await asyncio.wait_for(ready.wait(), 30)
