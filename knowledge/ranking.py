@@ -350,8 +350,8 @@ _MEANING, _NEAR, _CLOSEST, _FARTHEST, _LEAST_SPAN = 3.0, 0.75, 0.6, 0.8, 0.02
 LOCAL = Calibration(
     faq_bias=-6.60, faq_asked=3.86, faq_told=3.95, faq_reverse=5.11, faq_substance=0.74,
     faq_aside=-1.75, faq_untold=-5.56, faq_offered=-2.36, faq_astray=-3.97, faq_elsewhere=-2.65,
-    passage_bias=-8.03, passage_told=-7.97, passage_close=3.44, passage_reverse=2.7,
-    passage_unknown=-0.74, passage_found=7.23, passage_found_whole=6.93,
+    passage_bias=-8.03, passage_told=-7.7, passage_close=3.44, passage_reverse=2.7,
+    passage_unknown=-1.1, passage_found=7.23, passage_found_whole=6.93,
 )  # fmt: skip
 
 
