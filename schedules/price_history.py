@@ -77,7 +77,8 @@ def record(connection: Connection, deals: Iterable[Deal], now: datetime) -> int:
     added = 0
     for start in range(0, len(rows), _AT_ONCE):
         statement = dialect.insert(product_prices).values(rows[start : start + _AT_ONCE])
-        added += connection.execute(statement.on_conflict_do_nothing()).rowcount
+        fresh = statement.on_conflict_do_nothing().returning(_row.id)
+        added += len(connection.execute(fresh).all())
     return added
 
 
