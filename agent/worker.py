@@ -201,6 +201,10 @@ class Worker:
 
     # -- timers ---------------------------------------------------------------------
 
+    def rounds_due(self, connection: Session) -> bool:
+        """Whether a timer has gone off that nobody has looked after yet."""
+        return self.rounds is not None and self.rounds.is_due(connection)
+
     async def _go_round(self) -> None:
         """Do what tickets' timers are for, at the moment they go off. The clock is looked at again
         after a few seconds at the most, so setting it delays nothing and repeats nothing."""

@@ -279,10 +279,10 @@ class Texts(Part):
     handover: str = "好的，已经帮您转给真人同事，稍后在群里回复您～"
     # Outside working hours.
     holding_away: str = (
-        "这个问题我还不确定，已经帮您转给同事了。{why}，同事会在{when}后在群里回复您～"
+        "这个问题我还不确定，已经帮您转给同事了。{why}，同事会在{when} 后在群里回复您～"
     )
-    holding_again_away: str = "这个问题已经转给同事了。{why}，同事会在{when}后一起回复～"
-    handover_away: str = "好的，已经帮您转给真人同事。{why}，同事会在{when}后在群里回复您～"
+    holding_again_away: str = "这个问题已经转给同事了。{why}，同事会在{when} 后一起回复～"
+    handover_away: str = "好的，已经帮您转给真人同事。{why}，同事会在{when} 后在群里回复您～"
     correction: str = "更正：刚才关于「{question}」的回答有误。{correction}"
     words_please: str = "不好意思，我现在只看得懂文字，麻烦您打字说一下问题～"
     welcome: str = "大家好，我是{bot}，一个机器人助手。@我就可以提问；答不上来的会转给真人同事。"

@@ -57,6 +57,10 @@ class Rounds:
         self._timers = timers
         self._errands = (timers, *errands)
 
+    def is_due(self, connection: Connection) -> bool:
+        """Whether there is something to do now."""
+        return any(errand.is_due(connection, self._now()) for errand in self._errands)
+
     async def make(self) -> datetime | None:
         """Do what is due now; returns when the next timer goes off."""
         for errand in self._errands:

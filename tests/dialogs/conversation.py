@@ -280,6 +280,7 @@ class Conversation:
             or connection.scalar(select(func.count()).where(due)) > 0
             or connection.scalar(select(func.count()).where(over)) > 0
             or self.application.knowledge.index.stale(connection)
+            or self.application.worker.rounds_due(connection)
         )
 
     async def _listen(self) -> None:
