@@ -161,7 +161,7 @@ def without_names(text: str, names: Sequence[str]) -> str:
         words = re.sub(rf"[@＠]{re.escape(name)}[\s\u2005]*", " ", words)
         if len(name) > 1:
             words = words.replace(name, "")
-    return " ".join(_MENTION.sub(" ", words).replace("\u2005", " ").split(" ")).strip(" ,，:：")
+    return re.sub(r"[ \u2005]+", " ", _MENTION.sub(" ", words)).strip(" ,，:：")
 
 
 def open_asks(connection: Connection, group_ids: Collection[int]) -> dict[int, tuple[Waiting, ...]]:
