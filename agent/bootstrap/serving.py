@@ -39,6 +39,8 @@ def desk_ports(application: Application) -> DeskPorts:
         service_desk=application.service_desk,
         shortcuts=Shortcuts(database=application.database, now=application.clock.now),
         reader=InboxReader(application.database, application.clock.now),
+        interpreter=application.interpreter,
+        knowledge_desk=application.knowledge_desk,
         has_simulator=any(account.kind == "web" for account in settings.channels),
     )
 

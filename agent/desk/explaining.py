@@ -38,6 +38,10 @@ ERRORS: dict[str, str] = {
     "needs_editing": N_(
         "The answer holds something to be looked at ({words}): it waits as a draft in Knowledge."
     ),
+    "translation_differs": N_(
+        "Nothing was sent: the translation says something else than you wrote ({words}). "
+        "Mend it, or look at it and send it as it is."
+    ),
     "bad_canned": N_(
         "A canned reply needs a title (at most {title}) and a text (at most {longest} characters)."
     ),

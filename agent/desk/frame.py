@@ -37,7 +37,7 @@ from agent.desk.inbox.reading import InboxReader
 from agent.desk.languages import DEFAULT, LANGUAGES, translations
 from agent.desk.shapes import millis
 from agent.errors import ShequnError
-from agent.service_desk import ServiceDesk
+from agent.service_desk import Interpreter, KnowledgeDesk, ServiceDesk
 from agent.service_desk.canned import Shortcuts
 from agent.signals import Feed
 
@@ -66,6 +66,8 @@ class DeskPorts:
     service_desk: ServiceDesk
     shortcuts: Shortcuts
     reader: InboxReader
+    interpreter: Interpreter
+    knowledge_desk: KnowledgeDesk
     has_simulator: bool = False
 
 
@@ -105,6 +107,7 @@ class DeskPage:
         self._theme = "auto"
         self._allowed = False
         self._changed = asyncio.Event()
+        self._untold: list[Json] = []
         self._closing = ExitStack()
 
     # -- what a part of the desk says -----------------------------------------------
@@ -131,8 +134,9 @@ class DeskPage:
         return translations(self.language).gettext(text)
 
     def tell(self, patch: Json) -> None:
-        """Patch the page's state."""
-        self._element.receive({"state": patch})
+        """Patch the page's state, once it listens."""
+        self._untold.append(patch)
+        self._changed.set()
 
     def look_again(self) -> None:
         """Call `changes` soon."""
@@ -280,7 +284,9 @@ class DeskPage:
             try:
                 may_look = await self._still_signed_in() and self._allowed
                 if may_look and (patch := await self.changes()):
-                    self.tell(patch)
+                    self._untold.append(patch)
+                while self._untold:
+                    self._element.receive({"state": self._untold.pop(0)})
                 if in_trouble:
                     in_trouble = False
                     self._element.receive({"reading": ""})

@@ -59,6 +59,7 @@ class Acts(DeskPage):
             in_languages=_texts(asked),
             and_close=bool(asked.get("close")),
             hold=HOLD,
+            confirmed=bool(asked.get("confirmed")),
         )
         if asked.get("learn"):
             everybody = bool(asked.get("everybody"))
@@ -98,6 +99,7 @@ class Acts(DeskPage):
             str(asked.get("text") or ""),
             request=_request(asked),
             in_languages=_texts(asked),
+            confirmed=bool(asked.get("confirmed")),
         )
         return {"sent": sent_shape(sent, None)} | await self.told()
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from agent.desk.frame import DeskPage, Json
+from agent.desk.frame import Json
 from agent.desk.inbox.acting import Acts
 from agent.desk.inbox.asking import Wanted, row_id, wanted
+from agent.desk.inbox.interpreting import Interpreting
 from agent.desk.inbox.reading import surroundings
 from agent.desk.inbox.shapes import canned_shape, ticket_shape, view_shape
 from agent.desk.inbox.words import INBOX
@@ -23,7 +24,7 @@ _READ_ANYWAY_SECONDS = 12.0  # for what no topic tells: time that passes, other 
 SOON = timedelta(minutes=30)
 
 
-class InboxPage(Acts, DeskPage):
+class InboxPage(Acts, Interpreting):
     key = "inbox"
     title = N_("Inbox")
     icon = "list"
@@ -56,7 +57,7 @@ class InboxPage(Acts, DeskPage):
         state |= self._around
         state["canned"] = [canned_shape(one) for one in await ports.shortcuts.canned(self.user)]
         state["views"] = [view_shape(one) for one in await ports.shortcuts.views(self.user)]
-        state["has"] = {"knowledge": any(page.key == "knowledge" for page in self._pages)}
+        state["translates"] = ports.interpreter.available
         if ticket_id := row_id(asked.get("ticket")):
             state |= await self._opened(ticket_id)
         return state
@@ -89,7 +90,9 @@ class InboxPage(Acts, DeskPage):
             await self.ports.service_desk.leave(self.user, self._open)
 
     async def spoken_to(self) -> None:
-        self.tell({"spoken": self.language})
+        if self._open is not None:
+            self.tell({"translated": None})
+            self.interpret(await self.ports.service_desk.ticket(self.user, self._open))
 
     # -- the list -------------------------------------------------------------------
 
@@ -141,6 +144,7 @@ class InboxPage(Acts, DeskPage):
             return {"ticket": {"id": ticket_id, "gone": True}, "draft": None}
         self._open, self._writing = ticket_id, False
         self._keep_ticket(ticket_shape(view, now))
+        self.interpret(view)
         await self._look()
         return {"ticket": self._ticket, "draft": view.draft}
 
@@ -155,6 +159,7 @@ class InboxPage(Acts, DeskPage):
         if ticket_id != self._open or shape == self._ticket:
             return {}
         self._keep_ticket(shape)
+        self.interpret(view)
         return {"ticket": shape}
 
     def _keep_ticket(self, shape: Json) -> None:

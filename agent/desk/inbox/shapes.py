@@ -12,6 +12,8 @@ from agent.service_desk.canned import SavedView
 from agent.tickets import Asker, Event, Preview, Sent
 from agent.tickets.canned import Canned
 
+LONGEST_PASSAGE = 1500  # characters that the page is told
+
 
 def line_shape(line: Line) -> Json:
     return {
@@ -138,7 +140,7 @@ def _passage(found: Json) -> Json:
 
     return {
         "title": str(found.get("question") or found.get("title") or ""),
-        "text": str(found.get("text") or "")[:1500],
+        "text": str(found.get("text") or "")[:LONGEST_PASSAGE],
         "source": str(found.get("source") or ""),
         "score": number("score"),
         "lexical": number("lexical"),

@@ -6,7 +6,7 @@ import { Reply } from "./reply.js";
 import { TicketPane } from "./ticket.js";
 
 const PHONE = matchMedia("(max-width: 759px)");
-const emptyDraft = () => ({ text: "", mode: "reply", tags: [], priority: "", close: false });
+const emptyDraft = () => ({ text: "", mode: "reply", tags: [], priority: "", close: false, translation: null });
 const nonce = () => Math.random().toString(36).slice(2) + Date.now().toString(36);
 
 export default {
@@ -21,6 +21,7 @@ export default {
       counts: state.counts ?? {}, filters: state.filters, groups: state.groups, colleagues: state.colleagues, canned: state.canned, views: state.views,
       ticket: state.ticket, chosen: state.ticket?.id ?? null, draft: emptyDraft(), seen: state.ticket?.replies ?? 0,
       loading: false, loadingMore: false, opening: false, failed: "", view: state.ticket ? "ticket" : "list",
+      translated: {}, untranslated: "", translates: state.translates, suggested: null,
       sending: "", refused: "", stopped: false, kept: "", keys: false, managing: null, phone: PHONE.matches,
     };
   },
@@ -35,6 +36,7 @@ export default {
     addEventListener("pagehide", () => this.keepDraft());
     addEventListener("keydown", (event) => this.press(event));
     if (this.chosen) this.$refs.list.reveal();
+    if (this.ticket && !this.ticket.gone) this.suggest();
   },
   methods: {
     // -- what the server tells
@@ -42,6 +44,10 @@ export default {
       if (patch.list) this.takeList(patch.list);
       for (const name of ["counts", "filters", "groups", "colleagues", "canned", "views"]) if (patch[name]) this[name] = patch[name];
       if (patch.ticket && patch.ticket.id === this.chosen) this.takeTicket(patch.ticket);
+      if ("translated" in patch) {
+        if (!patch.translated) this.translated = {};
+        else if (patch.translated.id === this.chosen) { this.translated = patch.translated.texts; this.untranslated = patch.translated.whyNot; }
+      }
       if (patch.learned) this.desk.tell(this.desk.w("learned_done"));
       if (patch.notLearned) this.desk.tell(this.desk.w("not_learned", { why: patch.notLearned }), { kind: "bad" });
     },
@@ -58,6 +64,16 @@ export default {
       // What one has not begun to answer is read as it comes.
       if (!this.text.trim() || this.draft.mode === "note") this.seen = ticket.replies;
       else if (ticket.replies > this.seen && ticket.answer) this.stopped = true;
+    },
+
+    own(text) { return this.translated[text] ?? ""; },
+    async suggest() {
+      const id = this.chosen;
+      this.suggested = null;
+      try {
+        const { suggested } = await this.desk.act("suggest", { id });
+        if (this.chosen === id) this.suggested = suggested;
+      } catch { /* a reply can be written without */ }
     },
 
     // -- where one is
@@ -98,7 +114,7 @@ export default {
       if (id === this.chosen && this.ticket && !this.ticket.gone && !this.failed) { this.show(id ? "ticket" : "list"); return; }
       this.keepDraft();
       this.chosen = id;
-      Object.assign(this, { ticket: null, draft: emptyDraft(), refused: "", stopped: false, kept: "", failed: "", opening: Boolean(id) });
+      Object.assign(this, { ticket: null, draft: emptyDraft(), refused: "", stopped: false, kept: "", failed: "", translated: {}, untranslated: "", suggested: null, opening: Boolean(id) });
       if (push) history.pushState({}, "", this.address());
       this.show(id ? "ticket" : "list");
       this.$refs.list?.reveal();
@@ -107,7 +123,7 @@ export default {
         if (this.chosen !== id) return;
         this.ticket = found.ticket;
         this.seen = found.ticket?.replies ?? 0;
-        if (found.ticket && !found.ticket.gone) this.takeDraft(id, found.draft);
+        if (found.ticket && !found.ticket.gone) { this.takeDraft(id, found.draft); this.suggest(); }
       } catch (trouble) { if (this.chosen === id) this.failed = trouble.words; }
       if (this.chosen === id) this.opening = false;
     },
@@ -197,9 +213,11 @@ export default {
     },
 
     // -- talking
-    async send({ learn = false, everybody = false } = {}) {
+    async send({ learn = false, everybody = false, confirmed = false } = {}) {
       const { draft, chosen: id, desk } = this;
+      const { translation } = draft;
       if (!this.text.trim() || this.sending) return;
+      if (translation && draft.mode !== "note" && translation.of !== draft.text) { this.refused = desk.w("translate_again"); return; }
       const act = { reply: "send", ask: "ask_back", note: "note" }[draft.mode];
       this.sending = learn ? "learn" : act;
       this.refused = "";
@@ -208,7 +226,8 @@ export default {
       const { tags, priority, close } = draft;
       const also = act === "send" ? { seen: this.seen, learn, everybody, close, priority, tags: tags.length ? [...new Set([...this.ticket.tags, ...tags])] : null } : {};
       try {
-        const found = await desk.act(act, { id, text: draft.text, request, ...also });
+        const texts = translation ? { [translation.into]: translation.text } : {};
+        const found = await desk.act(act, { id, text: draft.text, request, texts, confirmed, ...also });
         delete this.requests[id];
         if (this.chosen === id) { this.ticket = { ...this.ticket, ...found.ticket }; this.dropDraft(); this.draft.mode = "reply"; } else localStorage.removeItem(this.stored(id));
         this.receive(found);
@@ -217,7 +236,12 @@ export default {
       } catch (trouble) {
         if (this.chosen !== id) { desk.complain(trouble); }
         else if (trouble.code === "answered_meanwhile") { this.stopped = true; this.refused = trouble.words; this.unkept = id; this.keepDraft(); }
-        else { this.refused = trouble.words; this.unkept = id; this.keepDraft(); }
+        else {
+          this.refused = trouble.words;
+          this.unkept = id;
+          this.keepDraft();
+          if (trouble.code === "translation_differs" && (await desk.ask(trouble.words, { yes: desk.w("send_as_it_is") }))) { this.sending = ""; this.send({ learn, everybody, confirmed: true }); return; }
+        }
       }
       this.sending = "";
     },

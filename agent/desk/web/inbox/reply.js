@@ -10,7 +10,7 @@ export const Reply = {
   inject: ["desk", "inbox"],
   props: { ticket: Object, draft: Object, canned: Array, sending: String, refused: String, stopped: Boolean, kept: String },
   emits: ["change", "send", "back"],
-  data() { return { choosing: false, search: "", previewing: false, preview: null, everybody: false }; },
+  data() { return { translating: false, untranslated: "", choosing: false, search: "", previewing: false, preview: null, everybody: false }; },
   computed: {
     ended() { return ENDED.includes(this.ticket.state); },
     modes() { return this.ticket.state === "answered" ? ["reply", "note"] : this.ended ? ["note"] : MODES; },
@@ -24,6 +24,10 @@ export const Reply = {
       const { tags, priority, close } = this.draft;
       return [tags.length && `${this.desk.w("does_tag")}: ${tags.join(", ")}`, priority && this.desk.w("priority_" + priority), close && this.desk.w("does_close")].filter(Boolean).join(" · ");
     },
+    base() { return this.desk.language.split("-")[0]; },
+    /** The members' language, where it is not the reader's own. */
+    into() { return this.ticket.askers.map((one) => one.language.split("-")[0]).find((one) => one && one !== this.base) ?? ""; },
+    stale() { return this.draft.translation && this.draft.translation.of !== this.draft.text; },
     empty() { return !this.draft.text.trim(); },
   },
   watch: {
@@ -53,7 +57,25 @@ export const Reply = {
     },
     async read() {
       if (this.empty) { this.preview = null; return; }
-      try { this.preview = (await this.desk.act("preview", { id: this.ticket.id, text: this.draft.text })).preview; } catch { this.preview = null; }
+      const { translation, text } = this.draft;
+      const texts = translation && !this.stale ? { [translation.into]: translation.text } : {};
+      try { this.preview = (await this.desk.act("preview", { id: this.ticket.id, text, texts })).preview; } catch { this.preview = null; }
+    },
+    async translate() {
+      const { text } = this.draft;
+      this.translating = true;
+      this.untranslated = "";
+      const found = await this.desk.attempt("translate", { text, into: this.into });
+      this.translating = false;
+      if (!found) return;
+      const { translation } = found;
+      if (translation.whyNot) { this.untranslated = translation.whyNot; return; }
+      this.$emit("change", { translation: { ...translation, of: text } });
+      this.look();
+    },
+    different(one) {
+      const key = `differs_${one.kind}`;
+      return this.desk.w(key in this.desk.words ? key : "differs", one);
     },
     filled(text) {
       const unique = (values) => [...new Set(values)].join(this.desk.language === "en" ? ", " : "、");
@@ -99,6 +121,8 @@ export const Reply = {
           <p>{{ desk.w("their_reply", { name: ticket.answeredBy }) }}</p><blockquote>{{ ticket.answer }}</blockquote>
           <div class="line"><button type="button" class="secondary small send-mine" @click="inbox.sendMine()">{{ desk.w("send_mine") }}</button><button type="button" class="secondary small drop-mine" @click="inbox.dropMine()">{{ desk.w("drop_mine") }}</button></div></div>
         <p v-else-if="refused" class="told bad refusal" role="alert"><Icon name="warn" />{{ refused }}</p>
+        <section v-if="inbox.suggested && empty && mode === 'reply' && !ended" class="suggested" :aria-label="desk.w('draft_from_knowledge')"><h2><Icon name="book" />{{ desk.w("draft_from_knowledge") }} · {{ desk.w("origin_" + inbox.suggested.origin) }}<template v-if="inbox.suggested.score !== null"> · {{ inbox.suggested.score.toFixed(2) }}</template></h2>
+          <p>{{ inbox.suggested.text }}</p><button type="button" class="secondary small use-draft" @click="inbox.use(inbox.suggested.text)">{{ desk.w("use_draft") }}</button></section>
         <div class="box" :class="mode"><textarea ref="box" :value="draft.text" :placeholder="desk.w({ reply: 'reply_here', ask: 'ask_back_hint', note: 'note_hint' }[mode])" :aria-label="desk.w({ reply: 'reply', ask: 'ask_back', note: 'note' }[mode])"
           @input="$emit('change', { text: $event.target.value })" @keydown="enter"></textarea>
           <div class="box-foot"><span class="canned-button"><button type="button" class="secondary small" :aria-expanded="choosing" @click="choose"><Icon name="pen" />{{ desk.w("canned") }}</button>
@@ -107,6 +131,16 @@ export const Reply = {
                 <div class="dialog-foot"><button v-if="!empty" type="button" class="secondary small" @click="manage({ text: draft.text })">{{ desk.w("canned_from_reply") }}</button><button type="button" class="secondary small" @click="manage({})">{{ desk.w("canned_manage") }}</button></div></div></span>
             <button v-if="mode !== 'note'" type="button" class="secondary small" :aria-expanded="previewing" @click="togglePreview"><Icon name="eye" />{{ desk.w("preview") }}</button><span class="spacer"></span>
             <span class="hint count" :class="{ over: draft.text.length > most }"><Icon v-if="draft.text.length > most" name="warn" />{{ draft.text.length > 200 ? desk.w("characters", { n: draft.text.length, most }) : kept ? desk.w(kept) : "" }}</span></div></div>
+        <section v-if="into && mode !== 'note' && !ended" class="translation" :aria-label="desk.w('translation')">
+          <p v-if="!inbox.translates" class="hint"><Icon name="globe" /> {{ desk.w("no_translator") }}</p>
+          <template v-else><div class="line"><button type="button" class="secondary small translate" :disabled="empty || translating || !desk.online" @click="translate"><i v-if="translating" class="spinner"></i><Icon v-else name="globe" />{{ desk.w("translate_into", { language: desk.w("language_" + into) }) }}</button>
+              <button v-if="draft.translation" type="button" class="secondary small" @click="$emit('change', { translation: null })">{{ desk.w("drop_translation") }}</button></div>
+            <p v-if="inbox.untranslated || untranslated" class="hint"><Icon name="warn" /> {{ desk.w("untranslated_" + (untranslated || inbox.untranslated)) }}</p>
+            <div v-if="draft.translation" class="translated" :class="{ stale }"><h2>{{ desk.w("members_read") }}</h2>
+              <textarea class="field" rows="4" :lang="draft.translation.into" :aria-label="desk.w('members_read')" :value="draft.translation.text" @input="$emit('change', { translation: { ...draft.translation, text: $event.target.value } })"></textarea>
+              <template v-if="draft.translation.back"><h2>{{ desk.w("back_translation") }}</h2><p class="back" :lang="desk.language">{{ draft.translation.back }}</p></template>
+              <ul v-if="draft.translation.differences.length" class="differences"><li v-for="(one, index) in draft.translation.differences" :key="index"><Icon name="warn" />{{ different(one) }}</li></ul>
+              <p v-if="stale" class="told bad"><Icon name="warn" />{{ desk.w("translate_again") }}</p></div></template></section>
         <p v-if="withIt && mode === 'reply'" class="with-it"><span>{{ desk.w("with_it", { what: withIt }) }}</span><button type="button" class="plain" :aria-label="desk.w('delete')" @click="$emit('change', { tags: [], priority: '', close: false })"><Icon name="close" /></button></p>
         <div class="sends-row"><template v-if="mode === 'reply'"><button type="button" class="primary send" :disabled="empty || Boolean(sending) || !desk.online" @click="$emit('send')">{{ desk.w(sending === "send" ? "sending" : "send") }}</button>
             <button type="button" class="secondary send-learn" :disabled="empty || Boolean(sending) || !desk.online" @click="$emit('send', { learn: true, everybody })"><Icon name="book" />{{ desk.w("send_learn") }}</button></template>

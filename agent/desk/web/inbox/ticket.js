@@ -5,8 +5,15 @@ import { PRIORITY_ICONS } from "./times.js";
 
 const ENDED = ["closed", "merged", "expired"];
 
+/** A text in the reader's own language, under the one it translates. */
+const Own = {
+  inject: ["desk", "inbox"],
+  props: { text: String },
+  template: `<span v-if="inbox.own(text)" class="own" :lang="desk.language">{{ inbox.own(text) }}</span>`,
+};
+
 export const TicketPane = {
-  components: { Avatar, DueBar, Icon },
+  components: { Avatar, DueBar, Icon, Own },
   inject: ["desk", "inbox"],
   props: { ticket: Object, opening: Boolean, failed: String, number: Number, colleagues: Array, text: String },
   emits: ["back", "retry"],
@@ -99,7 +106,7 @@ export const TicketPane = {
       </header>
       <div class="ticket-body" tabindex="0" :aria-label="desk.w('ticket') + ' #' + ticket.id">
         <p v-if="ticket.mergedInto" class="told">{{ desk.w("is_merged", { into: ticket.mergedInto }) }} <a :href="inbox.address(ticket.mergedInto)" @click.exact.prevent="inbox.open(ticket.mergedInto)">#{{ ticket.mergedInto }}</a></p>
-        <section class="block"><h2>{{ desk.w("question") }}</h2><blockquote class="the-question">{{ ticket.question }}</blockquote></section>
+        <section class="block"><h2>{{ desk.w("question") }}</h2><blockquote class="the-question">{{ ticket.question }}<Own :text="ticket.question" /></blockquote></section>
         <section v-if="ticket.answer" class="block answered"><h2>{{ desk.w("answered_by", { name: ticket.answeredBy }) }} · <time :title="desk.viewerTime(ticket.answeredAt)">{{ time(ticket.answeredAt) }}</time></h2>
           <blockquote class="the-answer">{{ ticket.answer }}</blockquote>
           <p class="line"><span v-if="ticket.entry" class="tag answered"><Icon name="book" />{{ desk.w("in_knowledge") }}</span><button v-else type="button" class="secondary learn" @click="inbox.learn()"><Icon name="book" />{{ desk.w("learn") }}</button></p></section>
@@ -108,23 +115,23 @@ export const TicketPane = {
             <ul class="askers"><li v-for="one in place.askers" :key="one.id"><Avatar :name="one.member" small /><span class="asker"><span class="line"><b class="one-line">{{ one.member }}</b>
               <span v-if="!one.present" class="tag warned"><Icon name="warn" />{{ desk.w("left_group") }}</span>
               <span class="hint nowrap">{{ desk.w("joined_" + one.joined) }}<template v-if="['similar', 'reworded'].includes(one.joined)"> · {{ desk.w("similarity", { n: percent(one.similarity) }) }}</template></span>
-              <time class="hint nowrap" :title="desk.viewerTime(one.at)">{{ time(one.at) }}</time></span><span v-if="one.question !== ticket.question" class="asked-words">{{ one.question }}</span></span>
+              <time class="hint nowrap" :title="desk.viewerTime(one.at)">{{ time(one.at) }}</time></span><span v-if="one.question !== ticket.question" class="asked-words">{{ one.question }}<Own :text="one.question" /></span></span>
               <button v-if="unanswered && people > 1" type="button" class="secondary small split" :title="desk.w('split_hint', { name: one.member })" @click="split(one)"><Icon name="split" />{{ desk.w("split_off") }}</button></li></ul></div></section>
         <section class="block"><h2>{{ desk.w("context") }}</h2>
           <details v-for="(one, index) in ticket.conversations" :key="one.groupId" class="around" :open="index === 0"><summary>{{ one.group }}</summary>
             <ol v-if="one.messages.length"><li v-for="said in one.messages" :key="said.id" :class="{ own: said.own, asked: said.asked }"><b class="sender">{{ said.sender }}</b><time class="hint" :title="desk.viewerTime(said.at)">{{ time(said.at) }}</time>
-              <span v-if="said.asked" class="tag open">{{ desk.w("asked_here") }}</span><span class="said-text">{{ said.text }}</span></li></ol><p v-else class="hint">{{ desk.w("no_context") }}</p></details></section>
+              <span v-if="said.asked" class="tag open">{{ desk.w("asked_here") }}</span><span class="said-text">{{ said.text }}<Own :text="said.text" /></span></li></ol><p v-else class="hint">{{ desk.w("no_context") }}</p></details></section>
         <section class="block"><h2>{{ desk.w("nearest") }}</h2><p class="why"><Icon name="thought" /><span><b>{{ desk.w("why_not") }}:</b> {{ desk.w("reason_" + ticket.reason) }} <template v-if="ticket.detail">{{ ticket.detail }}</template></span></p>
           <ul v-if="best.length" class="passages"><li v-for="(one, index) in best" :key="index"><div class="line"><b class="passage-title">{{ one.title || one.text.slice(0, 60) }}</b><span class="spacer"></span><b v-if="one.score !== null" class="score">{{ one.score.toFixed(2) }}</b></div>
-            <span v-if="one.score !== null" class="bar" aria-hidden="true"><i :style="{ width: percent(one.score) + '%' }"></i></span><p class="passage-text">{{ one.text }}</p>
+            <span v-if="one.score !== null" class="bar" aria-hidden="true"><i :style="{ width: percent(one.score) + '%' }"></i></span><p class="passage-text">{{ one.text }}</p><Own :text="one.title" /><Own :text="one.text" />
             <div class="line hint"><span class="one-line">{{ one.source }}</span><span v-if="one.lexical !== null" class="nowrap">{{ desk.w("lexical") }} {{ one.lexical.toFixed(2) }}</span><span v-if="one.dense !== null" class="nowrap">{{ desk.w("dense") }} {{ one.dense.toFixed(2) }}</span>
               <span class="spacer"></span><button v-if="!ended" type="button" class="secondary small" @click="inbox.use(one.text)">{{ desk.w("use_passage") }}</button></div></li></ul><p v-else class="hint">{{ desk.w("no_passages") }}</p></section>
         <section class="block"><h2>{{ desk.w("similar") }}</h2><ul v-if="ticket.similar.length" class="similars"><li v-for="one in ticket.similar" :key="one.id"><div class="line"><a :href="inbox.address(one.id)" @click.exact.prevent="inbox.open(one.id)">#{{ one.id }}</a><span class="tag" :class="'is-' + one.state">{{ desk.w("state_" + one.state) }}</span><span class="hint">{{ desk.w("similarity", { n: percent(one.similarity) }) }}</span></div>
-            <p>{{ one.question }}</p><p v-if="one.answer" class="passage-text">{{ one.answer }}</p>
+            <p>{{ one.question }}<Own :text="one.question" /></p><p v-if="one.answer" class="passage-text">{{ one.answer }}</p><Own v-if="one.answer" :text="one.answer" />
             <div class="line"><button v-if="one.answer && !ended" type="button" class="secondary small use-answer" @click="inbox.use(one.answer)">{{ desk.w("use_answer") }}</button>
               <button v-if="unanswered && ['open', 'claimed', 'waiting'].includes(one.state)" type="button" class="secondary small merge" @click="merge(one.id)">{{ desk.w("merge_into", { number: one.id }) }}</button></div></li></ul><p v-else class="hint">{{ desk.w("no_similar") }}</p></section>
         <section class="block"><h2>{{ desk.w("sends") }}</h2><ul v-if="ticket.deliveries.length" class="sends"><li v-for="one in ticket.deliveries" :key="one.id"><div class="line"><b>{{ desk.w("kind_" + one.kind) }}</b><span class="tag" :class="'sent-' + one.state">{{ desk.w("delivery_" + one.state) }}</span><time class="hint" :title="desk.viewerTime(one.at)">{{ time(one.at) }}</time></div><p class="passage-text">{{ one.text }}</p><p v-if="one.error" class="error">{{ one.error }}</p></li></ul><p v-else class="hint">{{ desk.w("no_sends") }}</p></section>
-        <section class="block"><h2>{{ desk.w("history") }}</h2><ol class="history"><li v-for="one in ticket.events" :key="one.id" :class="one.kind"><time class="hint" :title="desk.viewerTime(one.at)">{{ time(one.at) }}</time><span><b>{{ who(one.by) }}</b> {{ words(one) }}<q v-if="one.more.text && one.kind !== 'answered'">{{ one.more.text }}</q></span></li></ol></section>
+        <section class="block"><h2>{{ desk.w("history") }}</h2><ol class="history"><li v-for="one in ticket.events" :key="one.id" :class="one.kind"><time class="hint" :title="desk.viewerTime(one.at)">{{ time(one.at) }}</time><span><b>{{ who(one.by) }}</b> {{ words(one) }}<q v-if="one.more.text && one.kind !== 'answered'">{{ one.more.text }}<Own :text="one.more.text" /></q></span></li></ol></section>
       </div>
     </section>`,
 };
