@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent import feedback
 from agent.directory import GroupInfo, MemberInfo
@@ -19,7 +19,9 @@ from agent.peers import Waiting
 from agent.sharing import question_key, stands_alone
 from knowledge.answers import Answer, Exchange, NoAnswer, NoAnswerReason, Question
 from knowledge.audience import SearchScope
-from knowledge.index import Passage
+
+if TYPE_CHECKING:
+    from knowledge.index import Passage
 
 _LONGEST_LINE = 200  # characters of a message that only leads up to the question
 

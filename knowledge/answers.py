@@ -6,9 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from knowledge.audience import SearchScope
-from knowledge.index import Passage
+
+if TYPE_CHECKING:
+    from knowledge.index import Passage
 
 
 @dataclass(frozen=True, kw_only=True)
