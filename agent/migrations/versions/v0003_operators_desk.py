@@ -73,14 +73,14 @@ def _tickets() -> None:
         "ELSE 'unanswered' END WHERE state = 'closed'"
     )
     op.drop_index("tickets_open", table_name="tickets")
-    for name, column in (
+    for name, of in (
         ("tickets_unanswered", "question_key"),
         ("tickets_unanswered_by_sense", "sense"),
     ):
         op.create_index(
             name,
             "tickets",
-            [column],
+            [of],
             unique=False,
             sqlite_where=sa.text(_UNANSWERED),
             postgresql_where=sa.text(_UNANSWERED),
