@@ -13,7 +13,7 @@ import contextlib
 import re
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -34,6 +34,7 @@ from agent.outbox import deliveries
 from agent.tickets import tickets
 from agent.tickets.tables import ticket_timers
 from agent.timekeeping import ManualClock
+from agent.withdrawals import recalls
 from schedules.tables import offer_occurrences
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -272,6 +273,10 @@ class Conversation:
             & ticket_timers.c.done_at.is_(None)
             & (ticket_timers.c.due_at <= now)
         )
+        # The correction goes first.
+        taken_back = (recalls.c.state == "pending") & (
+            recalls.c.wanted_at < now - timedelta(seconds=1)
+        )
         seen = connection.scalar(select(func.count()).select_from(groups))
         return (
             seen < len(self.groups)
@@ -279,6 +284,7 @@ class Conversation:
             or connection.scalar(select(func.count()).where(unsent)) > 0
             or connection.scalar(select(func.count()).where(due)) > 0
             or connection.scalar(select(func.count()).where(over)) > 0
+            or connection.scalar(select(func.count()).where(taken_back)) > 0
             or self.application.knowledge.index.stale(connection)
             or self.application.worker.rounds_due(connection)
         )
