@@ -26,6 +26,7 @@ _REASONS = {
     "repeated_failure": "多次处理失败",
     "model_budget": "今天的模型预算已用完",
     "disputed": "成员说答案不对",
+    "left_to_peers": "群里没有人回答",
     "partly_answered": "其余部分已经自动答复",
 }
 
