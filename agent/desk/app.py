@@ -23,6 +23,7 @@ from agent.desk.door import Door
 from agent.desk.entrance import Entrance
 from agent.desk.frame import DeskPage, DeskPorts, add_pages
 from agent.desk.inbox.page import InboxPage
+from agent.desk.knowledge_page.page import KnowledgePage
 from agent.desk.languages import DEFAULT, LANGUAGES
 from agent.desk.ports import SimulatorPorts
 from agent.desk.signing_in import add_signing_in
@@ -43,7 +44,7 @@ _HEAD = (
     '<link rel="stylesheet" href="/assets/simulator.css">'
 )
 
-PAGES: tuple[type[DeskPage], ...] = (InboxPage,)
+PAGES: tuple[type[DeskPage], ...] = (InboxPage, KnowledgePage)
 """The parts of the desk, in the order of its navigation."""
 
 

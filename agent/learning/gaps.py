@@ -199,7 +199,8 @@ def _gap(members: Sequence[Sequence[Unanswered]], now: datetime, weeks: int) -> 
         tickets=tuple(sorted({one.ticket_id for one in every if one.ticket_id is not None})),
         answer=answered.answer if answered else "",
         answered_in=answered.ticket_id if answered else None,
-        first_at=min(one.at for one in every), last_at=max(one.at for one in every), known=any(one.known for one in every),
+        first_at=min(one.at for one in every), last_at=max(one.at for one in every),
+        known=any(one.known for one in every),
     )  # fmt: skip
 
 

@@ -105,6 +105,16 @@ class KnowledgeDesk:
         """The groups that a question can be tried in."""
         return self._trial.groups
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that groups carry."""
+        return self._trial.tags
+
+    def validity_of(self, answer: str) -> tuple[datetime | None, datetime | None]:
+        """The validity that the dates of an answer suggest."""
+        made = self._teaching.proposed("?", answer, self._now())
+        return made.valid_from, made.valid_to
+
     # -- from tickets ---------------------------------------------------------------
 
     async def draft_ticket(

@@ -71,6 +71,10 @@ class Trial:
     def groups(self) -> tuple[str, ...]:
         return tuple(self._places)
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return tuple(sorted({tag for place in self._places.values() for tag in place.tags}))
+
     async def ask(self, question: str, group: str = "") -> Tried:
         """Raises `UsageError` for a group that is not there."""
         from knowledge.answering import Question

@@ -10,6 +10,7 @@ from agent.desk.app import PAGES
 from agent.desk.explaining import ERRORS, explained
 from agent.desk.frame_words import FRAME, SIGNING_IN
 from agent.desk.inbox.words import INBOX
+from agent.desk.knowledge_page.words import KNOWLEDGE
 from agent.desk.languages import LANGUAGES, LOCALES, entries, translations
 from agent.errors import ShequnError, StorageUnavailable, UsageError
 from agent.gate import Reason
@@ -23,6 +24,7 @@ OF_FILE = {
         *(page.title for page in PAGES),
     },
     "inbox": set(INBOX.values()),
+    "knowledge": {*KNOWLEDGE.values(), "Knowledge"},
 }
 
 
