@@ -56,6 +56,13 @@ def evaluate(
         Path | None, typer.Option(help="Folder for report.html and PNGs; else NAME-report here.")
     ] = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
+    learned: Annotated[
+        bool,
+        typer.Option("--learned", help="Instead of QUESTIONS: those that operators answered."),
+    ] = False,
+    export: Annotated[
+        Path | None, typer.Option(help="With --learned: write them as a CSV, ask nothing.")
+    ] = None,
     knowledge: Annotated[
         Path | None,
         typer.Option(help="Ask this documents folder, in a temporary database and index."),
@@ -78,8 +85,19 @@ def evaluate(
             raise UsageError("--reset stands alone: it forgets, and asks no questions")
         _reset(context, as_json=as_json)
         return
-    if questions is None:
-        raise UsageError("name a CSV of labelled questions: shequn evaluate questions.csv")
+    if learned and (questions is not None or knowledge is not None):
+        raise UsageError("--learned stands for QUESTIONS, and asks the knowledge in use")
+    if export is not None:
+        if not learned:
+            raise UsageError("--export goes with --learned")
+        _export(context, export, group)
+        return
+    if questions is None and not learned:
+        raise UsageError(
+            "name a CSV of labelled questions: shequn evaluate questions.csv; or take those that "
+            "operators answered: --learned"
+        )
+    questions = questions or Path("learned")
     if force and not apply:
         raise UsageError("--force goes with --apply: without it nothing is written")
     if apply and knowledge is not None:
@@ -90,7 +108,7 @@ def evaluate(
     if with_model and (apply or learn or learn_from):
         raise UsageError("labels teach without a model: leave --with-model away")
     with examining.opened(context, knowledge, group, at, with_model=with_model) as examination:
-        labelled, notes = examination.labels(questions)
+        labelled, notes = examination.learned() if learned else examination.labels(questions)
         lessons = examination.labels(learn_from)[0] if learn_from else None
         if with_model:
             examined = examination.with_model(labelled)
@@ -110,19 +128,33 @@ def evaluate(
         written = apply and not objection
         if written:
             examination.apply(examined, chosen)
-        learned = examined.taught is not None
+        taught = examined.taught is not None
         configured = examination.settings.knowledge.threshold
         files = [] if no_report else _written(report or Path(f"{questions.stem}-report"), account)
     if jsonl is not None:
         _write_lines(jsonl, examined.report)
     if as_json:
-        opening.print_json(telling.as_json(account, files, learned=learned, applied=written))
+        opening.print_json(telling.as_json(account, files, learned=taught, applied=written))
     elif str(jsonl) != "-":
         telling.print_account(account, files)
         if written:
-            telling.print_applied(chosen, learned=learned, configured=configured)
+            telling.print_applied(chosen, learned=taught, configured=configured)
     if objection:
         raise UsageError(objection)
+
+
+def _export(context: typer.Context, file: Path, group: str | None) -> None:
+    from agent.errors import UsageError
+    from agent.learning import questions
+
+    with opening.opened(context) as (_, database), database.reading() as connection:
+        found = questions.listed(connection, group=group)
+    try:
+        # With a mark at its beginning, so that spreadsheets read it as UTF-8.
+        file.write_text(questions.as_csv(found), encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
+    opening.say(f"{len(found)} questions in {file}")
 
 
 def _reset(context: typer.Context, *, as_json: bool) -> None:

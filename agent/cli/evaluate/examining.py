@@ -76,6 +76,34 @@ class Examination:
             notes.insert(0, "the knowledge base is empty")
         return told, notes + list(_one_sided(told))
 
+    def learned(self) -> tuple[list[Labelled], list[str]]:
+        """The questions that operators answered and that count in this group, and what is to be
+        said of them. Raises `UsageError` where there are none."""
+        from agent.errors import UsageError
+        from agent.learning import questions
+        from knowledge import catalog, labels
+
+        with self.database.reading() as connection:
+            every = questions.listed(connection)
+            entries = catalog.selected(connection, catalog.Selection(), limit=10_000_000)
+        here = [one for one in every if one.group in ("", self.scope.group)]
+        elsewhere = sorted({one.group for one in every} - {"", self.scope.group})
+        if not here:
+            hint = f"; there are some for {', '.join(elsewhere)}: --group" if elsewhere else ""
+            raise UsageError(f"no question was learned that counts here{hint}")
+        labelled = [
+            labels.Labelled(
+                question=one.question, expected=one.expected, source=one.source, line=number
+            )
+            for number, one in enumerate(here, 1)
+        ]
+        shelf = labels.Shelf.of(entries)
+        told, notes = labels.resolved(labelled, shelf, scope=self.scope, now=self.now)
+        if elsewhere:
+            left = len(every) - len(here)
+            notes.append(f"{left} more were learned for {', '.join(elsewhere)} alone: --group")
+        return told, notes + list(_one_sided(told))
+
     def without_model(
         self,
         labelled: Sequence[Labelled],
