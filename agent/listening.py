@@ -44,9 +44,9 @@ def hear(case: Case, rules: Rules, manners: Manners, now: datetime) -> Verdict |
     if case.open_asks and not case.said.addressed:
         ask = peers.answered(case.question, case.said.quote, case.member.id, case.open_asks)
         if ask is not None:
-            heard = Heard(
-                ticket_id=ask.ticket_id, hearing=Hearing.peer_answered, text=case.question
-            )
+            # As it was written, punctuation and all; what was read of a voice message as it is.
+            text = case.question if case.readings else case.words
+            heard = Heard(ticket_id=ask.ticket_id, hearing=Hearing.peer_answered, text=text)
             return _silent(case, Reason.peer_answered, heard)
     if not case.said.addressed and case.threads and peers.is_nudge(case.question):
         heard = Heard(ticket_id=case.threads[0].ticket_id, hearing=Hearing.nudged)
