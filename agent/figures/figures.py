@@ -81,26 +81,22 @@ def figures(
 ) -> Figures:
     """The figures of tickets first asked at `since <= t < until`; of one group, or of what one
     operator answered, where given. `groups`: every group by id; `zone`: whose days they are."""
-    whole, people, places, days = _Count(), _Counts(), _Counts(), _Counts()
+    cells = _Cells()
     day_of = _Days(zone)
     hours = {id_: hours_of(group) for id_, group in groups.items()}
     moment = _moment(now)
     for row in _rows(connection, since, until, group_id, operator):
-        seen = _seen(row, hours.get(row.group_id), moment)
-        counts = [whole, days[day_of(row.opened)]]
-        counts.append(places[groups[row.group_id].name if row.group_id in groups else "?"])
-        if row.answered_by and seen.by_operator:
-            counts.append(people[row.answered_by])
-        for count in counts:
-            count.add(seen)
+        by = row.answered_by if row.replies else ""
+        cells[row.group_id, day_of(row.opened), by].add(row, hours.get(row.group_id), moment)
+    names = {id_: group.name for id_, group in groups.items()}
     return Figures(
         since=since,
         until=until,
         by_bot=_answered_by_bot(connection, since, until, groups, group_id),
-        all=whole.tally(),
-        per_operator=people.tallies(most_first=True),
-        per_group=places.tallies(most_first=True),
-        per_day=days.tallies(),
+        all=_sum(cells.values()).tally(),
+        per_operator=cells.tallies(lambda key: key[2], most_first=True),
+        per_group=cells.tallies(lambda key: names.get(key[0], "?"), most_first=True),
+        per_day=cells.tallies(lambda key: key[1]),
     )
 
 
@@ -172,60 +168,13 @@ def _answered_by_bot(
 # -- counting -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Seen:
-    """What one ticket adds; times in microseconds."""
-
-    by_member: bool
-    by_operator: bool
-    unanswered: bool
-    reopened: bool
-    promised: bool
-    overdue: bool
-    response: int | None
-    response_working: int | None
-    resolution: int | None
-    resolution_working: int | None
-
-
-def _seen(row: Any, hours: WorkingHours | None, now: int) -> _Seen:
-    by_member = row.resolution == Resolution.peer.value
-    by_operator = row.replies > 0
-    live = row.state in _UNANSWERED
-    response = None if row.responded is None else row.responded - row.opened
-    resolution = row.answered - row.opened if by_operator and row.answered is not None else None
-
-    def working(duration: int | None) -> int | None:
-        if duration is None or hours is None:
-            return duration
-        return hours.worked_microseconds(row.opened, row.opened + duration)
-
-    waits = row.state == State.waiting.value
-    # What ended otherwise (closed, expired, answered by a member) broke nothing afterwards.
-    end = now if live and not waits else 0
-    overdue = (row.response_due is not None and (row.responded or end) > row.response_due) or (
-        row.resolution_due is not None
-        and ((row.answered if not live else None) or end) > row.resolution_due
-    )
-    return _Seen(
-        by_member=by_member,
-        by_operator=by_operator,
-        unanswered=live,
-        reopened=row.reopened > 0,
-        promised=row.response_due is not None or row.resolution_due is not None,
-        overdue=overdue,
-        response=response,
-        response_working=working(response),
-        resolution=resolution,
-        resolution_working=working(resolution),
-    )
-
-
 _UNANSWERED = frozenset({State.open.value, State.claimed.value, State.waiting.value})
 
 
 @dataclass(kw_only=True)
 class _Count:
+    """Tickets counted; times in microseconds."""
+
     opened: int = 0
     by_members: int = 0
     by_operators: int = 0
@@ -239,21 +188,29 @@ class _Count:
     resolution: list[int] = field(default_factory=list)
     resolution_working: list[int] = field(default_factory=list)
 
-    def add(self, seen: _Seen) -> None:
+    def add(self, row: Any, hours: WorkingHours | None, now: int) -> None:
+        opened, responded, answered = row.opened, row.responded, row.answered
+        live = row.state in _UNANSWERED
+        by_member = row.resolution == Resolution.peer.value
         self.opened += 1
-        self.by_members += seen.by_member
-        self.by_operators += seen.by_operator
-        self.unanswered += seen.unanswered
-        self.ended_unanswered += not (seen.unanswered or seen.by_operator or seen.by_member)
-        self.reopened += seen.reopened
-        self.promised += seen.promised
-        self.overdue += seen.overdue
-        if seen.response is not None and seen.response_working is not None:
-            self.response.append(seen.response)
-            self.response_working.append(seen.response_working)
-        if seen.resolution is not None and seen.resolution_working is not None:
-            self.resolution.append(seen.resolution)
-            self.resolution_working.append(seen.resolution_working)
+        self.by_members += by_member
+        self.by_operators += row.replies > 0
+        self.unanswered += live
+        self.ended_unanswered += not (live or by_member or row.replies)
+        self.reopened += row.reopened > 0
+        if row.response_due is not None or row.resolution_due is not None:
+            self.promised += 1
+            self.overdue += _is_overdue(row, now, live=live)
+        if responded is not None:
+            self.response.append(responded - opened)
+            self.response_working.append(_worked(hours, opened, responded))
+        if row.replies and answered is not None:
+            self.resolution.append(answered - opened)
+            self.resolution_working.append(
+                self.response_working[-1]
+                if answered == responded
+                else _worked(hours, opened, answered)
+            )
 
     def tally(self) -> Tally:
         return Tally(
@@ -273,16 +230,52 @@ class _Count:
         )
 
 
-class _Counts(dict[Any, _Count]):
-    def __missing__(self, key: Any) -> _Count:
+def _worked(hours: WorkingHours | None, since: int, until: int) -> int:
+    return until - since if hours is None else hours.worked_microseconds(since, until)
+
+
+def _is_overdue(row: Any, now: int, *, live: bool) -> bool:
+    # What waits for its member breaks no promise now, nor does what ended some other way.
+    end = now if live and row.state != State.waiting.value else 0
+    if row.response_due is not None and (row.responded or end) > row.response_due:
+        return True
+    answered = None if live else row.answered
+    return row.resolution_due is not None and (answered or end) > row.resolution_due
+
+
+_Key = tuple[int, date, str]  # group, day, who answered
+
+
+class _Cells(dict[_Key, _Count]):
+    """Counts of the smallest kind; every other is a sum of these."""
+
+    def __missing__(self, key: _Key) -> _Count:
         made = self[key] = _Count()
         return made
 
-    def tallies(self, *, most_first: bool = False) -> dict[Any, Tally]:
-        def order(item: tuple[Any, _Count]) -> Any:
-            return (-item[1].opened, item[0]) if most_first else item[0]
+    def tallies(self, by: Callable[[_Key], Any], *, most_first: bool = False) -> dict[Any, Tally]:
+        """Sums by a part of the key; what has none ("") is left out."""
+        alike: dict[Any, list[_Count]] = {}
+        for key, count in self.items():
+            if (name := by(key)) != "":
+                alike.setdefault(name, []).append(count)
+        sums = {name: _sum(counts) for name, counts in alike.items()}
 
-        return {key: count.tally() for key, count in sorted(self.items(), key=order)}
+        def order(name: Any) -> Any:
+            return (-sums[name].opened, name) if most_first else name
+
+        return {name: sums[name].tally() for name in sorted(sums, key=order)}
+
+
+def _sum(counts: Iterable[_Count]) -> _Count:
+    whole = _Count()
+    for count in counts:
+        for name, value in vars(count).items():
+            if isinstance(value, list):
+                getattr(whole, name).extend(value)
+            else:
+                setattr(whole, name, getattr(whole, name) + value)
+    return whole
 
 
 class _Days:
