@@ -7,7 +7,6 @@ import errno
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
 import uvicorn
@@ -15,10 +14,10 @@ from fastapi import FastAPI
 from nicegui import Client, core, ui
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.staticfiles import StaticFiles
 
 from agent.desk import pictures
 from agent.desk.api import ADDRESS, Api, ApiPorts
+from agent.desk.assets import KEPT, Assets, register_scripts, sheet
 from agent.desk.door import Door
 from agent.desk.entrance import Entrance
 from agent.desk.frame import DeskPage, DeskPorts, add_pages
@@ -31,7 +30,6 @@ from agent.desk.simulator import OpenPage
 from agent.desk.visitors import Visitors
 from agent.errors import UsageError
 
-_WEB = Path(__file__).parent / "web"
 _RECONNECT_SECONDS = 30.0  # how long a page's server side waits for a lost connection
 _GRACE_SECONDS = 2
 _ICON = (
@@ -39,10 +37,7 @@ _ICON = (
     '<rect width="32" height="32" rx="8" fill="#07C160"/>'
     '<path d="M8 10h16v9H15l-5 4v-4H8z" fill="#fff"/></svg>'
 )
-_HEAD = (
-    '<link rel="stylesheet" href="/assets/base.css">'
-    '<link rel="stylesheet" href="/assets/simulator.css">'
-)
+_HEAD = sheet("base.css") + sheet("simulator.css")
 
 PAGES: tuple[type[DeskPage], ...] = (InboxPage, KnowledgePage)
 """The parts of the desk, in the order of its navigation."""
@@ -64,7 +59,8 @@ def build_app(
         raise ValueError("a page needs something to show")
     app = FastAPI(title=known.community, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Door, entrance=entrance, access=desk.access if desk else None)
-    app.mount("/assets", StaticFiles(directory=_WEB))
+    app.mount("/assets", Assets())
+    register_scripts()
     _forget_earlier_app()
     if simulator is not None:
         _add_simulator(app, simulator)
@@ -83,7 +79,7 @@ def build_app(
         language=_quasar_language(known.locale),
         binding_refresh_interval=None,
         reconnect_timeout=_RECONNECT_SECONDS,
-        cache_control_directives="no-cache",
+        cache_control_directives=KEPT,
         tailwind=False,
         show_welcome_message=False,
     )

@@ -17,6 +17,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from html import escape
 from typing import Any, ClassVar
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -31,6 +32,7 @@ from starlette.responses import RedirectResponse, Response
 from agent import audit
 from agent.access import Access, Role, Session, User, set_on_duty
 from agent.database import Database
+from agent.desk.assets import sheet
 from agent.desk.explaining import explained
 from agent.desk.frame_words import FRAME
 from agent.desk.inbox.reading import InboxReader
@@ -71,7 +73,7 @@ class DeskPorts:
     has_simulator: bool = False
 
 
-class DeskElement(Element, component="desk.js", esm={"shequn-desk": "web"}):
+class DeskElement(Element, component="desk.js"):
     """A page's only element: `initial` is its first state, `receive` patches it."""
 
     def __init__(self, initial: Json, on_act: Callable[[Json], Awaitable[None]]) -> None:
@@ -116,6 +118,11 @@ class DeskPage:
         """The page's first state; `asked` holds the address's parts and its query."""
         return {}
 
+    def drawing(self, state: Json) -> str:
+        """HTML of the first state, shown until the scripts have drawn it themselves; empty for
+        none."""
+        return ""
+
     async def changes(self) -> Json:
         """What the page has to be told since the last call; empty if nothing. Called after a
         topic that it `hears`, and every few seconds anyway."""
@@ -152,6 +159,8 @@ class DeskPage:
         _add_head(self.style, self._theme, self.language)
         self._allowed = user.may(*self.roles)
         state = await self.first(asked) if self._allowed else {}
+        if self._allowed and (drawn := self.drawing(state)):
+            ui.add_body_html(_drawing(self._frame(), drawn))
         self._element = DeskElement(
             {"page": self.script, "frame": self._frame(), "state": state}, self._handle
         )
@@ -305,10 +314,26 @@ def _add_head(style: str, theme: str, language: str) -> None:
     ui.add_head_html(
         # Without a referrer a form's origin is "null", which the door refuses.
         '<meta name="referrer" content="same-origin">'
-        + "".join(f'<link rel="stylesheet" href="/assets/{sheet}">' for sheet in sheets)
+        + "".join(map(sheet, sheets))
         # Before the first drawing, so that a dark page does not flash.
         + f"<script>Object.assign(document.documentElement, {{lang: {json.dumps(language)}}})"
         f".dataset.theme = {json.dumps(theme)}</script>"
+    )
+
+
+def _drawing(frame: Json, content: str) -> str:
+    """What is seen at once, while the scripts are on their way; `desk.js` takes it away."""
+    places = "".join(
+        f'<a href="{one["address"]}"'
+        f"{' aria-current=page' if one['key'] == frame['section'] else ''}>"
+        f"<span>{escape(one['title'])}</span></a>"
+        for one in frame["sections"]
+    )
+    return (
+        '<div id="first-drawing" class="shequn desk"><header class="topbar desk-bar">'
+        '<a class="desk-name" href="/desk"><span class="logo"></span>'
+        f'<b class="one-line wide-only">{escape(frame["community"])}</b></a>'
+        f"<nav>{places}</nav></header><main>{content}</main></div>"
     )
 
 

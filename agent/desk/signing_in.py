@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from agent import access
 from agent.access import Refusal
+from agent.desk.assets import sheet
 from agent.desk.frame import SESSION, SIGN_IN, DeskPorts
 from agent.desk.frame_words import SIGNING_IN
 from agent.desk.languages import LANGUAGES, translations
@@ -151,7 +152,7 @@ async def _page(
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="same-origin"><title>{w("title")} · {escape(ports.community)}</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/assets/base.css"><link rel="stylesheet" href="/assets/desk.css">
+{sheet("base.css")}{sheet("desk.css")}
 </head><body><main class="shequn sign-in">{body}<nav class="languages">{links}</nav></main>
 </body></html>""",
         status_code=status,

@@ -40,7 +40,7 @@ Handler = Callable[[Json], Awaitable[None]]
 _EVENTS = ("open", "older", "whole", "think", "say", "draft", "prefer", "find", "jump", "again")
 
 
-class Simulator(Element, component="simulator.js", esm={"shequn-desk": "web"}):
+class Simulator(Element, component="simulator.js"):
     """The page's only element: `initial` is its first state, `receive` patches it."""
 
     def __init__(self, initial: Json, on_event: Callable[[str, Json], Awaitable[None]]) -> None:

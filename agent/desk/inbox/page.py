@@ -10,6 +10,7 @@ from typing import Any
 from agent.desk.frame import Json
 from agent.desk.inbox.acting import Acts
 from agent.desk.inbox.asking import Wanted, row_id, wanted
+from agent.desk.inbox.drawing import drawn
 from agent.desk.inbox.interpreting import Interpreting
 from agent.desk.inbox.reading import surroundings
 from agent.desk.inbox.shapes import canned_shape, ticket_shape, view_shape
@@ -61,6 +62,9 @@ class InboxPage(Acts, Interpreting):
         if ticket_id := row_id(asked.get("ticket")):
             state |= await self._opened(ticket_id)
         return state
+
+    def drawing(self, state: Json) -> str:
+        return drawn(state, self._)
 
     def hears(self, topic: str) -> bool:
         if topic == "tickets":

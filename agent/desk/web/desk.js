@@ -46,18 +46,20 @@ export default {
   },
   async created() {
     this.answers = new Map();
-    if (!this.frame.allowed) return;
-    try {
-      this.page = Vue.markRaw((await import(`shequn-desk/${this.initial.page}`)).default);
-    } catch (error) {
-      console.error(error);
-      this.broken = true;
+    if (this.frame.allowed) {
+      try {
+        this.page = Vue.markRaw((await import(`shequn-desk/${this.initial.page}`)).default);
+      } catch (error) {
+        console.error(error);
+        this.broken = true;
+      }
     }
+    // What the server drew is seen until this is.
+    this.$nextTick(() => document.getElementById("first-drawing")?.remove());
   },
   mounted() {
     this.clockAhead = this.frame.now - Date.now();
     this.ticking = setInterval(() => { this.now = Date.now() + this.clockAhead; }, 1000);
-    document.getElementById("first-drawing")?.remove();
     if (recall(LOST)) this.tell(this.w("restarted"));
     addEventListener("pointerdown", (event) => { if (this.menu && !this.$refs.account?.contains(event.target)) this.menu = false; });
     addEventListener("keydown", (event) => {
