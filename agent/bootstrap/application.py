@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -26,6 +28,7 @@ from agent.bootstrap.opening import (
     open_database,
     open_directory,
     open_promotions,
+    open_webhooks,
 )
 from agent.bootstrap.policies import (
     correcting,
@@ -58,6 +61,9 @@ from agent.tickets import Timer
 from agent.timekeeping import Clock
 from agent.worker import Line, Worker
 
+if TYPE_CHECKING:
+    from agent.webhooks.telling import Webhooks
+
 _LEASE_SECONDS = 50.0  # of a turn, beside the time that models may take
 
 
@@ -79,10 +85,18 @@ class Application:
     knowledge_desk: KnowledgeDesk
     interpreter: Interpreter
     access: Access
+    webhooks: Webhooks | None
 
     async def run(self) -> None:
         """Work until cancelled."""
-        await self.worker.run()
+        telling = asyncio.ensure_future(self.webhooks.run()) if self.webhooks else None
+        try:
+            await self.worker.run()
+        finally:
+            if telling and self.webhooks:
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
+                await self.webhooks.close()
 
     def close(self) -> None:
         self.knowledge.close()
@@ -190,6 +204,7 @@ def build(
         intake=intake,
         responder=responder,
         access=open_access(settings, database, feed),
+        webhooks=open_webhooks(settings, database, clock, feed),
         service_desk=ServiceDesk(
             database=database,
             now=clock.now,

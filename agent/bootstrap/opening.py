@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from agent import schema
 from agent.access import Access, Rules
@@ -15,6 +16,9 @@ from agent.leases import Owner
 from agent.promotions import Promotions
 from agent.signals import Feed, Signal
 from agent.timekeeping import Clock, ShiftedClock, SystemClock
+
+if TYPE_CHECKING:
+    from agent.webhooks.telling import Webhooks
 
 
 def open_database(settings: Settings) -> Database:
@@ -77,6 +81,35 @@ def open_access(settings: Settings, database: Database, feed: Feed | None = None
             idle=timedelta(hours=wanted.idle_hours),
             longest=timedelta(days=wanted.longest_days),
         ),
+    )
+
+
+def open_webhooks(
+    settings: Settings, database: Database, clock: Clock, feed: Feed
+) -> Webhooks | None:
+    """What tells other systems; None where there are none."""
+    if not settings.webhooks:
+        return None
+    from agent.webhooks import Webhook
+    from agent.webhooks.telling import Webhooks
+
+    return Webhooks(
+        database=database,
+        hooks=[
+            Webhook(
+                name=hook.name,
+                url=hook.url,
+                events=frozenset(hook.events),
+                secrets=hook.secrets,
+                with_text=hook.with_text,
+                private=hook.private,
+                timeout_seconds=hook.timeout_seconds,
+            )
+            for hook in settings.webhooks
+        ],
+        now=clock.now,
+        machine_now=SystemClock().now,
+        feed=feed,
     )
 
 

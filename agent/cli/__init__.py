@@ -20,6 +20,7 @@ from agent.cli import (
     replay,
     tickets,
     users,
+    webhooks,
 )
 from agent.errors import ConfigurationError, ShequnError
 
@@ -40,6 +41,7 @@ app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(egress.app, name="egress")
 app.add_typer(users.app, name="user")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def _show_version(wanted: bool) -> None:

@@ -101,6 +101,7 @@ def cross_check(settings: Settings) -> list[Finding]:
         if not _TELLS.search(getattr(settings.texts, name).replace("{bot}", ""))
     ]
     faults += _key_variables(settings)
+    faults += _webhooks(settings)
     web = [account for account in settings.channels if account.kind == "web"]
     if len(web) > 1:
         faults.append(fault("channels", "more than one `kind: web`", "keep one"))
@@ -179,3 +180,21 @@ def _in_urls(content: Any, path: str = "") -> list[Finding]:
             )
         ]
     return [finding for where, value in inside for finding in _in_urls(value, where)]
+
+
+def _webhooks(settings: Settings) -> list[Finding]:
+    faults = []
+    names = [hook.name for hook in settings.webhooks]
+    for position, hook in enumerate(settings.webhooks):
+        where = f"webhooks.{position}"
+        if hook.name in names[:position]:
+            faults.append(fault(f"{where}.name", "is used twice", "rename one"))
+        if any(len(secret) < 16 for secret in hook.secrets) or not hook.secrets:
+            faults.append(
+                fault(
+                    f"{where}.secret_variable",
+                    f"{hook.secret_variable} is not set, or shorter than 16 characters",
+                    "set it in the environment: `openssl rand -base64 32`",
+                )
+            )
+    return faults

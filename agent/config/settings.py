@@ -42,6 +42,7 @@ from agent.config.sections import (
 )
 from agent.config.service_levels import Assignment, Priorities, ServiceLevels
 from agent.config.translation import Translation
+from agent.config.webhooks import Webhook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
     web: Web = Web()
     sign_in: SignIn = SignIn()
     api: Api = Api()
+    webhooks: tuple[Webhook, ...] = ()
     channels: tuple[Account, ...] = (WebAccount(kind="web", account="demo"),)
     groups: tuple[Group, ...] = ()
     operators: Operators = Operators()

@@ -11,6 +11,7 @@ from agent.database import metadata
 from agent.feedback import tables as _feedback  # noqa: F401
 from agent.learning import tables as _learning  # noqa: F401
 from agent.translating import tables as _translating  # noqa: F401
+from agent.webhooks import tables as _webhooks  # noqa: F401
 from agent.withdrawals import tables as _withdrawals  # noqa: F401
 from knowledge import calibration, catalog  # noqa: F401
 from schedules import price_history as _prices  # noqa: F401

@@ -129,8 +129,15 @@ ticket_events = Table(
     Column("details", JSON, nullable=False),
     # Who asks for the same twice (a lost answer, a double click) names it the same.
     Column("request", String),
+    Column("announced_at", Instant),  # looked at for webhooks
 )
 Index("ticket_events_by_request", ticket_events.c.request, unique=True)
+Index(
+    "ticket_events_unannounced",
+    ticket_events.c.id,
+    sqlite_where=ticket_events.c.announced_at.is_(None),
+    postgresql_where=ticket_events.c.announced_at.is_(None),
+)
 
 ticket_timers = Table(
     "ticket_timers",

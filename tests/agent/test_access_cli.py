@@ -14,8 +14,9 @@ from agent.access import user_of_token
 from agent.access.tables import users
 from agent.database import Database
 from agent.directory import Directory, GroupPlan
-from agent.errors import UsageError
+from agent.errors import ConfigurationError, UsageError
 from agent.events import GroupSeen, MemberSeen
+from agent.webhooks.tables import webhook_deliveries
 
 PASSWORD = "晚风吹过竹林，三点半下班"
 
@@ -169,3 +170,47 @@ def test_somebody_not_heard_of_yet_is_linked_by_the_networks_id(owner: Owner) ->
     makes(owner, "other", "operator")
     with pytest.raises(UsageError, match="already"):
         owner.types("user", "link", "other", "wxid_7")
+
+
+HOOK = """
+webhooks:
+  - {name: crm, url: "https://127.0.0.1:9/x", secret_variable: SHEQUN_WEBHOOK_CRM}
+"""
+
+
+def test_a_webhook_needs_its_secret_in_the_environment(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = owner.folder / "config.yaml"
+    path.write_text(path.read_text("utf-8") + HOOK, "utf-8")
+    with pytest.raises(ConfigurationError, match="SHEQUN_WEBHOOK_CRM is not set"):
+        owner.types("webhooks", "list")
+    monkeypatch.setenv("SHEQUN_WEBHOOK_CRM", "correct-horse-battery-staple")
+    assert "everything was taken" in owner.types("webhooks", "list").out
+    path.write_text(path.read_text("utf-8").replace("https://127", "http://127"), "utf-8")
+    with pytest.raises(ConfigurationError, match="use https"):
+        owner.types("webhooks", "list")
+
+
+def test_what_was_not_taken_is_listed_and_tried_again(owner: Owner) -> None:
+    number = seen_in_wechat(owner, "佐藤")
+    database = opened(owner)
+    now = datetime.now(UTC)
+    with database.transaction() as connection:
+        event = connection.scalar(select(tickets.ticket_events.c.id))
+        connection.execute(
+            webhook_deliveries.insert().values(
+                webhook="crm", event_id=event, ticket_id=number, payload={"type": "ticket.opened"},
+                state="failed", attempts=9, due_at=now, queued_at=now, done_at=now,
+                error="answered 503",
+            )
+        )  # fmt: skip
+    database.close()
+    [told] = owner.types("webhooks", "list", "--json").json
+    assert (told["event"], told["state"], told["error"]) == (
+        "ticket.opened", "failed", "answered 503",
+    )  # fmt: skip
+    assert "1 to be tried again" in owner.types("webhooks", "retry", "--all").out
+    assert owner.types("webhooks", "list", "--json").json[0]["state"] == "pending"
+    with pytest.raises(UsageError, match="no delivery 77"):
+        owner.types("webhooks", "retry", "77")

@@ -12,6 +12,7 @@ depends_on = None
 def upgrade() -> None:
     _signing_in()
     _programs()
+    _webhooks()
 
 
 def _signing_in() -> None:
@@ -78,3 +79,49 @@ def _programs() -> None:
         sa.UniqueConstraint("token_id", "key"),
     )
     op.create_index("ix_api_requests_begun_at", "api_requests", ["begun_at"], unique=False)
+
+
+def _webhooks() -> None:
+    op.add_column("ticket_events", sa.Column("announced_at", sa.BigInteger(), nullable=True))
+    op.execute("UPDATE ticket_events SET announced_at = at")
+    op.create_index(
+        "ticket_events_unannounced",
+        "ticket_events",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("announced_at IS NULL"),
+        postgresql_where=sa.text("announced_at IS NULL"),
+    )
+    op.create_table(
+        "webhooks",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("after_event", sa.Integer(), nullable=False),
+        sa.Column("added_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("webhook", sa.String(), nullable=False),
+        sa.Column("event_id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.String(), nullable=False, server_default=""),
+        sa.Column("queued_at", sa.BigInteger(), nullable=False),
+        sa.Column("done_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["event_id"], ["ticket_events.id"]),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("webhook", "event_id"),
+    )
+    op.create_index(
+        "webhook_deliveries_pending",
+        "webhook_deliveries",
+        ["webhook", "ticket_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
