@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, Text, and_, case, cast, func, literal
 from agent.access.tables import users
 from agent.directory import groups
 from agent.tickets.states import LIVE_STATES, UNANSWERED_STATES, Priority, State
-from agent.tickets.tables import ticket_askers, tickets
+from agent.tickets.tables import ticket_askers, ticket_events, tickets
 
 SOON = timedelta(minutes=30)  # due within this is due soon
 _FIRST_LINE = 200  # characters
@@ -48,7 +48,8 @@ class Filters:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A ticket as the list shows it. `due_at`: the next promise that is open."""
+    """A ticket as the list shows it. `due_at`: the next promise that is open; `escalated`:
+    supervisors were told of it since it was last opened."""
 
     id: int
     version: int
@@ -69,6 +70,7 @@ class Line:
     due_at: datetime | None
     waiting_since: datetime | None
     peers_until: datetime | None
+    escalated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +113,9 @@ def inbox(
     shown = found[:limit]
     several = [row.id for row in shown if row.askers > 1]
     places = _groups_asking(connection, several) if several else {}
+    escalated = _escalated(connection, [row.id for row in shown])
     return Inbox(
-        lines=tuple(_line(row, places.get(row.id, 1)) for row in shown),
+        lines=tuple(_line(row, places.get(row.id, 1), row.id in escalated) for row in shown),
         counts=counts(connection, user_id=user_id, now=now),
         more=len(found) > limit,
     )
@@ -217,7 +220,20 @@ def _groups_asking(connection: Connection, ids: list[int]) -> dict[int, int]:
     return {ticket_id: count for ticket_id, count in rows}  # noqa: C416  a Row is no pair
 
 
-def _line(row: Any, places: int) -> Line:
+def _escalated(connection: Connection, ids: list[int]) -> set[int]:
+    told: set[int] = set()
+    for row in connection.execute(
+        select(ticket_events.c.ticket_id, ticket_events.c.kind)
+        .where(
+            ticket_events.c.ticket_id.in_(ids), ticket_events.c.kind.in_(("escalated", "reopened"))
+        )
+        .order_by(ticket_events.c.id)
+    ):
+        (told.add if row.kind == "escalated" else told.discard)(row.ticket_id)
+    return told
+
+
+def _line(row: Any, places: int, escalated: bool) -> Line:
     values = dict(row._mapping) | {
         "state": State(row.state),
         "priority": Priority(row.priority),
@@ -225,6 +241,7 @@ def _line(row: Any, places: int) -> Line:
         "groups": places,
         "tags": tuple(row.tags),
         "assignee": row.assignee or "",
+        "escalated": escalated,
     }
     del values["group_name"], values["plan"]
     return Line(**values)

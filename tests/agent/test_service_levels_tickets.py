@@ -17,6 +17,7 @@ from agent.actors import Actor
 from agent.database import Database
 from agent.directory import Directory, GroupPlan, Place
 from agent.messages import InboundMessage, Text
+from agent.service_desk.inbox import Filters, inbox
 from agent.service_levels import (
     DEFAULT_WORDS,
     REMINDERS,
@@ -322,6 +323,23 @@ async def test_operators_are_reminded_and_then_supervisors_told_once_each(desk: 
     assert desk.said() == [(soon, ["佐藤"]), (over, ["佐藤", "陈店长"])]
     assert desk.said("主管群") == [(over, ["陈店长"])]
     assert desk.kinds(ticket_id) == ["opened", "claimed", "reminded", "escalated"]
+
+
+async def test_the_inbox_shows_what_was_escalated_until_it_is_reopened(desk: Desk) -> None:
+    first, second = desk.ask("有没有儿童洗发水"), desk.ask("会不会太晒了呀", "豆豆妈")
+    desk.clock.advance(minutes=40)  # the VIP's half hour is over
+    await desk.rounds().make()
+
+    def escalated() -> dict[int, bool]:
+        with desk.database.reading() as connection:
+            found = inbox(connection, Filters(), user_id=0, now=desk.clock.now())
+        return {line.id: line.escalated for line in found.lines}
+
+    assert escalated() == {first: False, second: True}
+    with desk.database.transaction() as connection:
+        tickets.close(connection, second, by=SATO, now=desk.clock.now())
+        tickets.reopen(connection, second, by=SATO, now=desk.clock.now())
+    assert escalated() == {first: False, second: False}
 
 
 async def test_two_hundred_overdue_tickets_are_one_line(desk: Desk) -> None:
