@@ -66,6 +66,8 @@ def api_ports(application: Application) -> ApiPorts:
             access=application.access,
             feed=application.feed,
         ),
+        knowledge_desk=application.knowledge_desk,
+        interpreter=application.interpreter,
         calls_per_minute=settings.api.calls_per_minute,
         calls_per_minute_of_address=settings.api.calls_per_minute_of_address,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,34 @@ from agent.desk.app import build_app, serve
 from agent.desk.entrance import Entrance
 from agent.desk.frame import DeskPorts
 from agent.desk.inbox.reading import InboxReader
-from agent.service_desk import ServiceDesk
+from agent.gate import Bot
+from agent.gate import Rules as GateRules
+from agent.learning import Cleaner, Teaching
+from agent.service_desk import Interpreter, KnowledgeDesk, Place, ServiceDesk, Trial
 from agent.service_desk.canned import Shortcuts
 from agent.service_desk.people import People
 from agent.signals import Feed
 from agent.tickets import UNTIMED
+from agent.translating import Glossary, Translator
+from knowledge.answering import NoAnswer, NoAnswerReason, Question
+from knowledge.egress import Unguarded
 
 OWNER = Actor(name="cli")
 PASSWORD = "晚风吹过竹林，三点半下班"
 HASH = passwords.hashed(PASSWORD)
+
+
+class NothingKnown:
+    async def answer(self, question: Question) -> NoAnswer:
+        return NoAnswer(reason=NoAnswerReason.NOT_IN_KNOWLEDGE)
+
+
+def without_model(database: Database, now: Callable[[], datetime]) -> Translator:
+    """One that has nobody to ask."""
+    return Translator(
+        database=database, open_models=lambda: None, model="", guard=Unguarded(),
+        glossary=Glossary(), now=now,
+    )  # fmt: skip
 
 
 class Office:
@@ -87,9 +107,27 @@ class Office:
             ),
             "shortcuts": Shortcuts(database=self.database, now=lambda: self.stage.now),
             "reader": InboxReader(self.database, lambda: self.stage.now),
+            "interpreter": Interpreter(without_model(self.database, lambda: self.stage.now)),
+            "knowledge_desk": self.knowledge_desk(),
             "has_simulator": True,
         }  # fmt: skip
         return DeskPorts(**(values | more))
+
+    def knowledge_desk(self) -> KnowledgeDesk:
+        def now() -> datetime:
+            return self.stage.now
+
+        place = Place(
+            name="上海群", tags=frozenset({"vip"}), language="zh", rules=GateRules(kind="members")
+        )
+        trial = Trial(
+            places={"上海群": place}, bot=Bot(self_id="", names=("小露",)), answers=NothingKnown(),
+            replies={}, now=now,
+        )  # fmt: skip
+        teaching = Teaching(cleaner=Cleaner(bot_names=("小露",)), zone=ZoneInfo("Asia/Shanghai"))
+        return KnowledgeDesk(
+            database=self.database, now=now, feed=self.feed, teaching=teaching, trial=trial
+        )
 
     def api_ports(self, desk: DeskPorts) -> ApiPorts:
         values: dict[str, Any] = {
@@ -100,6 +138,8 @@ class Office:
             "access": desk.access,
             "service_desk": desk.service_desk,
             "shortcuts": desk.shortcuts,
+            "knowledge_desk": desk.knowledge_desk,
+            "interpreter": desk.interpreter,
             "people": People(
                 database=self.database, now=lambda: self.at, access=desk.access, feed=self.feed
             ),

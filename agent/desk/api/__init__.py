@@ -43,9 +43,9 @@ class Api:
 
 
 def _routers() -> Iterable[Callable[[ApiPorts], APIRouter]]:
-    from agent.desk.api import canned, tickets, users
+    from agent.desk.api import canned, knowledge, tickets, users
 
-    return (tickets.router, canned.router, users.router)
+    return (tickets.router, canned.router, knowledge.router, users.router)
 
 
 def _made(ports: ApiPorts) -> ASGIApp:

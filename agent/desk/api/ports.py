@@ -8,7 +8,7 @@ from datetime import datetime
 
 from agent.access import Access
 from agent.database import Database
-from agent.service_desk import ServiceDesk
+from agent.service_desk import Interpreter, KnowledgeDesk, ServiceDesk
 from agent.service_desk.canned import Shortcuts
 from agent.service_desk.people import People
 
@@ -25,5 +25,7 @@ class ApiPorts:
     service_desk: ServiceDesk
     shortcuts: Shortcuts
     people: People
+    knowledge_desk: KnowledgeDesk
+    interpreter: Interpreter
     calls_per_minute: int = 600
     calls_per_minute_of_address: int = 3000
