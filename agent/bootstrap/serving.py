@@ -9,9 +9,14 @@ from agent.config import Settings
 from agent.timekeeping import SystemClock
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
     from agent.desk.api import ApiPorts
     from agent.desk.entrance import Entrance
     from agent.desk.frame import DeskPorts
+    from agent.figures import Figures
 
 
 def entrance(settings: Settings) -> Entrance:
@@ -47,11 +52,30 @@ def desk_ports(application: Application) -> DeskPorts:
 
 def api_ports(application: Application) -> ApiPorts:
     """What programs reach over HTTP."""
+    from agent.bootstrap.levels import open_levels
     from agent.desk.api import ApiPorts
+    from agent.figures import figures as of_period
     from agent.service_desk.canned import Shortcuts
     from agent.service_desk.people import People
 
     settings, machine = application.settings, SystemClock()
+
+    def figures(
+        connection: Connection, since: datetime, until: datetime, group: int | None, operator: str
+    ) -> Figures:
+        directory = application.directory
+        return of_period(
+            connection,
+            since,
+            until,
+            now=application.clock.now(),
+            zone=settings.zone,
+            groups=directory.groups(connection),
+            hours_of=open_levels(settings, directory).hours_of,
+            group_id=group,
+            operator=operator,
+        )
+
     return ApiPorts(
         database=application.database,
         community=settings.community.name,
@@ -68,6 +92,7 @@ def api_ports(application: Application) -> ApiPorts:
         ),
         knowledge_desk=application.knowledge_desk,
         interpreter=application.interpreter,
+        figures=figures,
         calls_per_minute=settings.api.calls_per_minute,
         calls_per_minute_of_address=settings.api.calls_per_minute_of_address,
     )

@@ -21,6 +21,7 @@ from agent.desk.app import build_app, serve
 from agent.desk.entrance import Entrance
 from agent.desk.frame import DeskPorts
 from agent.desk.inbox.reading import InboxReader
+from agent.figures import figures
 from agent.gate import Bot
 from agent.gate import Rules as GateRules
 from agent.learning import Cleaner, Teaching
@@ -144,6 +145,10 @@ class Office:
                 database=self.database, now=lambda: self.at, access=desk.access, feed=self.feed
             ),
         }
+        values["figures"] = lambda c, since, until, group, operator: figures(
+            c, since, until, now=self.stage.now, zone=ZoneInfo("Asia/Shanghai"), groups={},
+            hours_of=lambda group: None, group_id=group, operator=operator,
+        )  # fmt: skip
         return ApiPorts(**(values | self.api))
 
     async def __aenter__(self) -> httpx.AsyncClient:

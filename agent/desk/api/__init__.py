@@ -43,9 +43,16 @@ class Api:
 
 
 def _routers() -> Iterable[Callable[[ApiPorts], APIRouter]]:
-    from agent.desk.api import canned, knowledge, tickets, users
+    from agent.desk.api import answers, canned, figures, knowledge, tickets, users
 
-    return (tickets.router, canned.router, knowledge.router, users.router)
+    return (
+        tickets.router,
+        answers.router,
+        canned.router,
+        figures.router,
+        knowledge.router,
+        users.router,
+    )
 
 
 def _made(ports: ApiPorts) -> ASGIApp:

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from agent.access import Access
 from agent.database import Database
+from agent.figures import Figures
 from agent.service_desk import Interpreter, KnowledgeDesk, ServiceDesk
 from agent.service_desk.canned import Shortcuts
 from agent.service_desk.people import People
@@ -25,6 +28,7 @@ class ApiPorts:
     service_desk: ServiceDesk
     shortcuts: Shortcuts
     people: People
+    figures: Callable[[Connection, datetime, datetime, int | None, str], Figures]
     knowledge_desk: KnowledgeDesk
     interpreter: Interpreter
     calls_per_minute: int = 600

@@ -72,6 +72,11 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         'If-Match 应为工单的版本号，例如 "7"。',
         'If-Match にはチケットの版を指定します（例："7"）。',
     ),
+    "bad_period": (
+        "`until` has to be after `since`, by at most 400 days.",
+        "until 必须晚于 since，最多相差 400 天。",
+        "until は since より後で、400 日以内にしてください。",
+    ),
     "nothing_here": (
         "There is nothing at this address.",
         "这个地址没有内容。",
