@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.bootstrap.application import Application, build
 from agent.bootstrap.knowledge import open_egress, open_knowledge
-from agent.bootstrap.levels import level_findings, open_levels
+from agent.bootstrap.levels import hours_of, level_findings, open_levels
 from agent.bootstrap.opening import (
     make_data_folder,
     open_access,
@@ -26,6 +26,7 @@ __all__ = [
     "desk_ports",
     "entrance",
     "for_terminal",
+    "hours_of",
     "level_findings",
     "make_data_folder",
     "open_access",
