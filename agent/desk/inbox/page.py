@@ -103,9 +103,12 @@ class InboxPage(Acts, Interpreting):
     async def _list(self) -> Json:
         """The list's changes since the page was told of it, in a patch."""
         self._list_changed, self._listed_at = False, asyncio.get_running_loop().time()
+        asked = (self._wanted, self._limit)
         found = await self.ports.reader.listed(
             self._wanted.filters(self.user.id), self._limit, self.user.id
         )
+        if asked != (self._wanted, self._limit):
+            return {}  # whoever asked for something else tells it
         order = [line["id"] for line in found.lines]
         changed = [line for line in found.lines if self._lines.get(line["id"]) != line]
         patch: Json = {}

@@ -94,13 +94,14 @@ export default {
     async filter(filters, push = true) {
       const wanted = { state: "unanswered", group: null, priority: "", tag: "", q: "", ...filters };
       this.filters = wanted;
+      const asked = (this.asked = (this.asked ?? 0) + 1);
       if (push) history.replaceState({}, "", this.address());
       this.loading = true;
       try {
         const found = await this.desk.act("filter", wanted);
-        if (this.filters === wanted) { this.receive(found); this.filters = found.filters; }
+        if (this.asked === asked) this.receive(found); // else something else was asked for meanwhile
       } catch (trouble) { this.desk.complain(trouble); }
-      this.loading = false;
+      if (this.asked === asked) this.loading = false;
     },
     async loadMore() {
       this.loadingMore = true;

@@ -9,7 +9,7 @@ const ENDED = ["closed", "merged", "expired"];
 const Own = {
   inject: ["desk", "inbox"],
   props: { text: String },
-  template: `<span v-if="inbox.own(text)" class="own" :lang="desk.language">{{ inbox.own(text) }}</span>`,
+  template: `<span v-if="inbox.own(text)" class="in-own" :lang="desk.language">{{ inbox.own(text) }}</span>`,
 };
 
 export const TicketPane = {

@@ -24,5 +24,5 @@ export function due(ticket, desk) {
   const left = at - desk.now;
   const hint = desk.times.coming(at, desk.now);
   if (left < 0) return { kind: "over", words: desk.w("over", { time: span(left, desk) }), hint, icon: "warn", part: 100 };
-  return { kind: left < SOON ? "soon" : "fine", words: desk.w("left", { time: span(left, desk) }), hint, icon: left < SOON ? "clock" : "", part: Math.max(Math.round((1 - left / FULL) * 100), 6) };
+  return { kind: left < SOON ? "soon" : "later", words: desk.w("left", { time: span(left, desk) }), hint, icon: left < SOON ? "clock" : "", part: Math.max(Math.round((1 - left / FULL) * 100), 6) };
 }
