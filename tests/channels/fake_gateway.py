@@ -45,6 +45,7 @@ _UNARY: tuple[tuple[str, Any, Any], ...] = (
     ("MessageUrl", pb.MessageUrlRequest, pb.MessageUrlResponse),
     ("MessageMiniProgram", pb.MessageMiniProgramRequest, pb.MessageMiniProgramResponse),
     ("MessageFile", pb.MessageFileRequest, pb.MessageFileResponse),
+    ("MessageRecall", pb.MessageRecallRequest, pb.MessageRecallResponse),
     ("MessageSendText", pb.MessageSendTextRequest, pb.MessageSendTextResponse),
     ("MessageSendUrl", pb.MessageSendUrlRequest, pb.MessageSendUrlResponse),
     ("MessageSendFile", pb.MessageSendFileRequest, pb.MessageSendFileResponse),
@@ -334,6 +335,10 @@ class FakeGateway:
 
     async def _on_MessageFile(self, request: Any) -> pb.MessageFileResponse:  # noqa: N802
         return pb.MessageFileResponse(filebox=self.cards[f"file of {request.id}"])
+
+    async def _on_MessageRecall(self, r: Any) -> pb.MessageRecallResponse:  # noqa: N802
+        known = r.id in {f"own{n + 1}" for n in range(len(self.sent))}
+        return pb.MessageRecallResponse(success=known)
 
     async def _on_MessageSendText(self, r: Any) -> pb.MessageSendTextResponse:  # noqa: N802
         sent = Sent("text", r.conversation_id, r.text, tuple(r.mentonal_ids))

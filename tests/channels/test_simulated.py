@@ -109,3 +109,20 @@ async def test_a_row_that_is_sent_again_has_the_same_id(channel: SimulatedChanne
         first = await channel.send(message)
         again = await channel.send(message)
     assert first == again
+
+
+async def test_a_message_taken_back_twice_is_seen_to_go_once(channel: SimulatedChannel) -> None:
+    heard = Heard()
+    message = OutboundMessage(group_id=GROUP.id, content=Text(text="在的"), key="turn:7:answer")
+    with pytest.raises(NotConnected):
+        await channel.recall(GROUP.id, "sent:turn:7:answer")
+    async with running(channel, heard):
+        await eventually(lambda: channel.is_open)
+        sent = await channel.send(message)
+        assert await channel.recall(GROUP.id, sent.external_id)
+        assert await channel.recall(GROUP.id, sent.external_id)
+        assert not await channel.recall("group:别处", sent.external_id)
+        told = [e for e in heard.events if isinstance(e, InboundMessage)]
+    assert {(e.external_id, e.from_self) for e in told[1:]} == {
+        (f"recalled:{sent.external_id}", True)
+    }

@@ -855,6 +855,24 @@ class TestSending:
         assert sent.mention_ids == ("wxid_li",)
         assert receipt.external_id == "own1"
 
+    async def test_an_own_message_is_taken_back_by_its_id(self, online: WechatyChannel) -> None:
+        receipt = await online.send(text_to(ROOM, "每天都敷"))
+        assert await online.recall(ROOM, receipt.external_id)
+        assert not await online.recall(ROOM, "another's")
+
+    async def test_a_puppet_that_takes_nothing_back_says_so(
+        self, gateway: FakeGateway, online: WechatyChannel
+    ) -> None:
+        gateway.lack("MessageRecall")
+        assert not await online.recall(ROOM, "own1")
+
+    async def test_what_could_not_be_asked_is_asked_again_later(
+        self, gateway: FakeGateway, online: WechatyChannel
+    ) -> None:
+        async with gateway.holding("MessageRecall"):
+            with pytest.raises(NotConnected):
+                await online.recall(ROOM, "own1")
+
     async def test_a_send_without_an_id_is_a_success(
         self, gateway: FakeGateway, online: WechatyChannel
     ) -> None:
