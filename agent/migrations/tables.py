@@ -16,6 +16,9 @@ from agent.withdrawals import tables as _withdrawals  # noqa: F401
 from knowledge import calibration, catalog  # noqa: F401
 from schedules import price_history as _prices  # noqa: F401
 from schedules import tables as calendar
+from schedules.activities import tables as _activities  # noqa: F401
+from schedules.coupons import tables as _coupons  # noqa: F401
+from schedules.links import tables as _links  # noqa: F401
 
 
 def metadatas() -> list[MetaData]:
