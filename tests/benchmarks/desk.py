@@ -25,13 +25,14 @@ from typing import Any
 import httpx
 from figures import Figure
 from playwright.async_api import Page, async_playwright
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select, update
 
 from agent import outbox, tickets
 from agent.access import Role, Scope, administering, passwords, tokens
 from agent.actors import Actor
 from agent.database import Database
 from agent.directory import groups, members
+from agent.messages import Text
 from agent.tickets.tables import ticket_askers, ticket_events
 from agent.tickets.tables import tickets as ticket_rows
 
@@ -148,41 +149,77 @@ def _office(database: Database, now: datetime) -> list[dict[str, str]]:
 def _open_tickets(database: Database, now: datetime) -> list[int]:
     """Tickets of several groups, due at different times."""
     dice = random.Random(7)
+    found = []
     with database.transaction() as connection:
-        people = connection.execute(
-            select(members.c.id, members.c.group_id)
-            .join(groups, members.c.group_id == groups.c.id)
-            .where(groups.c.kind == "members")
-        ).all()
         for number in range(OPEN):
-            asker = dice.choice(people)
-            key = connection.execute(
-                ticket_rows.insert().values(
-                    group_id=asker.group_id,
-                    member_id=asker.id,
-                    state="open",
-                    reason="not_in_knowledge",
-                    question=f"第 {number} 个没有人知道的问题，请问怎么办才好？",
-                    question_key="",
-                    context=[],
-                    passages=[],
-                    priority=dice.choice((1, 2, 2, 2, 3)),
-                    opened_at=now,
-                    updated_at=now,
-                    response_due_at=now + timedelta(minutes=dice.randint(-30, 600)),
-                )
-            ).inserted_primary_key
-            assert key is not None
-            connection.execute(
-                ticket_askers.insert().values(
-                    ticket_id=key[0],
-                    group_id=asker.group_id,
-                    member_id=asker.id,
-                    question="?",
-                    asked_at=now,
-                )
-            )
-        return list(connection.scalars(select(ticket_rows.c.id)))
+            question = f"第 {number} 个没有人知道的问题，请问怎么办才好？"
+            due = now + timedelta(minutes=dice.randint(-30, 600))
+            priority = dice.choice((1, 2, 2, 2, 3))
+            found.append(_ask(connection, question, now, dice, priority, due))
+    return found
+
+
+def _ask(
+    connection: Connection,
+    question: str,
+    now: datetime,
+    dice: random.Random,
+    priority: int,
+    due: datetime | None = None,
+) -> int:
+    """A ticket of some member, whose card operators have had."""
+    people = connection.execute(_MEMBERS).all()
+    asker = dice.choice(people)
+    key = connection.execute(
+        ticket_rows.insert().values(
+            group_id=asker.group_id,
+            member_id=asker.id,
+            state="open",
+            reason="not_in_knowledge",
+            question=question,
+            question_key="",
+            context=[],
+            passages=[],
+            priority=priority,
+            opened_at=now,
+            updated_at=now,
+            response_due_at=due,
+        )
+    ).inserted_primary_key
+    assert key is not None
+    number = int(key[0])
+    connection.execute(
+        ticket_askers.insert().values(
+            ticket_id=number,
+            group_id=asker.group_id,
+            member_id=asker.id,
+            question=question,
+            asked_at=now,
+        )
+    )
+    card = outbox.Delivery(
+        key=f"ticket:{number}:card",
+        account_id=asker.account_id,
+        group_id=asker.group_id,
+        kind="card",
+        content=Text(text=question),
+        ticket_id=number,
+    )
+    outbox.enqueue(connection, [card], now)
+    connection.execute(
+        update(outbox.deliveries)
+        .where(outbox.deliveries.c.key == card.key)
+        .values(state="sent", sent_at=now)
+    )
+    tickets.note(connection, number, "new", by=_OWNER, now=now)
+    return number
+
+
+_MEMBERS = (
+    select(members.c.id, members.c.group_id, groups.c.account_id)
+    .join(groups, members.c.group_id == groups.c.id)
+    .where(groups.c.kind == "members")
+)
 
 
 # -- in the browser -----------------------------------------------------------------------
@@ -207,42 +244,11 @@ async def _open_inbox(page: Page, address: str) -> float:
 
 async def _see_new_ticket(page: Page, database: Database, number: int) -> float:
     """Milliseconds from another process's commit of an urgent ticket to its line on the page."""
-    now = datetime.now(UTC)
+    question = f"急：第 {number} 次新问题"
     with database.transaction() as connection:
-        asker = connection.execute(
-            select(members.c.id, members.c.group_id)
-            .join(groups, members.c.group_id == groups.c.id)
-            .where(groups.c.kind == "members")
-            .limit(1)
-        ).one()
-        key = connection.execute(
-            ticket_rows.insert().values(
-                group_id=asker.group_id,
-                member_id=asker.id,
-                state="open",
-                reason="not_in_knowledge",
-                question=f"急：第 {number} 次新问题",
-                question_key="",
-                context=[],
-                passages=[],
-                priority=0,
-                opened_at=now,
-                updated_at=now,
-            )
-        ).inserted_primary_key
-        assert key is not None
-        connection.execute(
-            ticket_askers.insert().values(
-                ticket_id=key[0],
-                group_id=asker.group_id,
-                member_id=asker.id,
-                question="?",
-                asked_at=now,
-            )
-        )
-        tickets.note(connection, key[0], "new", by=_OWNER, now=now)
+        _ask(connection, question, datetime.now(UTC), random.Random(number), 0)
     started = time.perf_counter()
-    line = page.locator("a.ticket-line", has_text=f"急：第 {number} 次新问题")
+    line = page.locator("a.ticket-line", has_text=question)
     await line.first.wait_for(timeout=30_000)
     return (time.perf_counter() - started) * 1000
 
