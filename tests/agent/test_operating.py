@@ -76,8 +76,8 @@ def _case(place: Place, text: str) -> Case:
         id=1, external_id="m9", content=Text(text=text), quote=None, addressed=False, sent_at=NOW
     )
     turn = inbox.ClaimedTurn(
-        id=1, group_id=place.group.id, member_id=place.member.id, opened_at=NOW, ready_at=NOW, attempts=1,
-        messages=(message,),
+        id=1, group_id=place.group.id, member_id=place.member.id, opened_at=NOW, ready_at=NOW,
+        attempts=1, messages=(message,),
     )  # fmt: skip
     return Case(turn=turn, group=place.group, member=place.member)
 
