@@ -48,6 +48,17 @@ ERRORS: dict[str, str] = {
     "no_such_canned": N_("This canned reply is no longer there."),
     "bad_view": N_("A view needs a name of at most {longest} characters."),
     "too_many_views": N_("At most {most} views can be kept: remove one first."),
+    "may_not_approve": N_("What is known is approved and changed by operators and admins."),
+    "no_draft": N_("Somebody has dealt with draft {number} already."),
+    "no_entry": N_("There is no entry {number}."),
+    "never_valid": N_("It would never be valid: it ends before it begins."),
+    "empty_draft": N_("A draft needs a question in words and an answer."),
+    "entry_not_changed": N_("Not saved: {why}"),
+    "not_retired": N_("This entry was not taken out, or comes from a file."),
+    "no_group": N_("There is no group {name}."),
+    "bad_date": N_("{date} is no date."),
+    "no_scope": N_("Choose whom it is for."),
+    "no_question": N_("Write a question first."),
     "storage": N_("The database takes no changes right now; nothing was done. Try again soon."),
 }
 """By `UsageError.code`."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select
 
-from agent.learning.uses import Use, uses
+from agent.learning.uses import Use
 from knowledge import catalog
 from knowledge.catalog import Entry, EntryState
 
@@ -69,12 +69,13 @@ def page(
     wanted: Wanted,
     *,
     now: datetime,
+    used: Mapping[int, Use],
     clashing: frozenset[int] = frozenset(),
     offset: int = 0,
     limit: int = 50,
 ) -> EntryPage:
-    """One page of what is wanted. `clashing`: the ids of entries that clash."""
-    used = uses(connection, now - COUNTED)
+    """One page of what is wanted. `used`: by entry, in the last `COUNTED`; `clashing`: the ids of
+    entries that clash."""
     of = catalog.entries.c
     found = connection.execute(
         _narrowed(select(of.id, of.created_at, of.valid_to), wanted, now)

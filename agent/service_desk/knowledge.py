@@ -7,9 +7,9 @@ or an admin: a marketer who is neither proposes. Each act looks up the user agai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -24,6 +24,7 @@ from agent.learning.comparing import Clash, Near, Rival, rivals
 from agent.learning.gaps import Gap, gaps
 from agent.learning.rewriting import Rewriter
 from agent.learning.suggesting import NothingToSuggest, Suggested, suggest
+from agent.learning.uses import Use, uses
 from agent.service_desk import entries
 from agent.service_desk.entries import EntryPage, Show, Wanted
 from agent.service_desk.trying import Trial, Tried
@@ -34,6 +35,7 @@ from knowledge.catalog import Entry, EntryState
 
 T = TypeVar("T")
 _SHOWN_GAPS = 100
+_COUNTED_ANEW = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,7 @@ class KnowledgeDesk:
         self._known = known
         self._rewriter = rewriter
         self._clashing: tuple[int, frozenset[int]] | None = None
+        self._used: tuple[datetime, int, Mapping[int, Use]] | None = None
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -140,6 +143,25 @@ class KnowledgeDesk:
             return Taught(view=view)
         made = await self._act(user, _MAY_APPROVE, self._teaching.approve, drafted.draft.id)
         return Taught(view=view, entries=made)
+
+    async def learn_or_say_why_not(
+        self, user: User, ticket_id: int, *, everybody: bool = False
+    ) -> int:
+        """As `learn`; the last entry's id. Raises `UsageError` (code `needs_editing`) where it
+        waits as a draft."""
+        taught = await self.learn(user, ticket_id, everybody=everybody)
+        if taught.entries:
+            return taught.entries[-1]
+        view = taught.view
+        doubts = [flag.words for flag in view.flags if flag.words]
+        doubts += [f"#{one.entry.id}" for one in view.rivals if one.clash is not Clash.SIMILAR]
+        words = "、".join(dict.fromkeys(doubts))
+        raise UsageError(
+            f"已存为草稿 {view.draft.id}，没有收入知识库（{words}）：请在知识页看过后批准。",
+            code="needs_editing",
+            draft=view.draft.id,
+            words=words,
+        )
 
     async def suggest(self, user: User, ticket_id: int) -> Suggested | NothingToSuggest:
         """What to begin a reply with; see `agent.learning.suggesting`."""
@@ -238,12 +260,26 @@ class KnowledgeDesk:
         clashing: frozenset[int] = frozenset()
         if wanted.show is Show.CLASHING:
             clashing = await self._clashes()
-        return await self._database.read(
-            partial(
-                entries.page, wanted=wanted, now=self._now(), clashing=clashing, offset=offset,
-                limit=limit,
-            )
-        )  # fmt: skip
+        now = self._now()
+
+        def read(connection: Connection) -> EntryPage:
+            return entries.page(
+                connection, wanted, now=now, used=self._uses(connection, now), clashing=clashing,
+                offset=offset, limit=limit,
+            )  # fmt: skip
+
+        return await self._database.read(read)
+
+    def _uses(self, connection: Connection, now: datetime) -> Mapping[int, Use]:
+        """Use counts, at most a minute old: a year of decisions takes half a second to count."""
+        revision = catalog.revision(connection)
+        if self._used is not None and self._used[1] == revision:
+            counted_at, _, used = self._used
+            if timedelta(0) <= now - counted_at < _COUNTED_ANEW:
+                return used
+        used = uses(connection, now - entries.COUNTED)
+        self._used = now, revision, used
+        return used
 
     async def counts(self, user: User) -> dict[str, int]:
         _check(user, _MAY_DRAFT)
@@ -401,6 +437,8 @@ def may_approve(user: User) -> bool:
 
 def _check(user: User, roles: frozenset[Role]) -> None:
     if not user.may(*roles):
+        if roles == _MAY_APPROVE and user.may(*_MAY_DRAFT):
+            raise NotAllowed("批准和修改知识要运营或管理员权限。", code="may_not_approve")
         raise NotAllowed("您现在没有这个权限。", code="not_allowed")
 
 

@@ -36,6 +36,8 @@ _STATUS_BY_CODE = {
     "login_taken": 409,
     "wechat_taken": 409,
     "last_admin": 409,
+    "no_draft": 409,
+    "no_entry": 404,
     "no_such_asker": 404,
     "no_such_user": 404,
     "no_such_token": 404,

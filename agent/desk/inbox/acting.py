@@ -75,7 +75,10 @@ class Acts(DeskPage):
         desk = self.ports.service_desk
         try:
             if (await desk.ticket(self.user, ticket_id)).ticket.answer:
-                self.tell({"learned": await desk.learn(self.user, ticket_id, everybody=everybody)})
+                entry = await self.ports.knowledge_desk.learn_or_say_why_not(
+                    self.user, ticket_id, everybody=everybody
+                )
+                self.tell({"learned": entry})
         except ShequnError as error:
             self.tell({"notLearned": explained(error, self._)["words"]})
 
@@ -119,7 +122,7 @@ class Acts(DeskPage):
         return {"preview": [preview_shape(one) for one in shown]}
 
     async def on_learn(self, asked: Json) -> Json:
-        entry = await self.ports.service_desk.learn(
+        entry = await self.ports.knowledge_desk.learn_or_say_why_not(
             self.user, _ticket(asked), everybody=bool(asked.get("everybody"))
         )
         return {"entry": entry} | await self.told()
