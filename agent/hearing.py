@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from zoneinfo import ZoneInfo
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import Connection
@@ -28,8 +28,9 @@ log = structlog.get_logger(__name__)
 
 _LINE = 300  # characters of a member's words in a line to operators
 
-Drafting = Callable[[Connection, int, str, datetime], object]
-"""Makes a knowledge draft of a ticket and the words of another member that answered it."""
+Drafting = Callable[[Connection, int, str | None, datetime], object]
+"""Makes a knowledge draft of a ticket and the words of another member that answered it; None for
+the words: what was drafted of it and not approved yet is no longer to be learned."""
 
 
 class TicketsHear:
@@ -81,6 +82,7 @@ class TicketsHear:
                     said()
                     line += "又问："
                 case Hearing.disputed:
+                    self._unlearn(connection, heard.ticket_id, now)
                     self._reopen(connection, heard, case, now, "the answer is disputed")
                     said()
                     line += "说答案不对："
@@ -150,6 +152,12 @@ class TicketsHear:
                 terms=self._handling.terms,
             )
             self._handling.assign(connection, heard.ticket_id, now)
+
+    def _unlearn(self, connection: Connection, ticket_id: int, now: datetime) -> None:
+        """Another member's answer that is disputed waits for nobody's approval any more."""
+        ticket = tickets.get(connection, ticket_id)
+        if ticket.resolution == tickets.Resolution.peer.value and self._draft is not None:
+            self._draft(connection, ticket_id, None, now)
 
     def _line_to_member(
         self, connection: Connection, heard: Heard, case: Case, now: datetime

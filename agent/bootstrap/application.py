@@ -49,7 +49,7 @@ from agent.directory import Directory
 from agent.gate import QuietTimes
 from agent.intake import Intake
 from agent.knowledge_base import KnowledgeBase
-from agent.learning import Teaching
+from agent.learning import Teaching, drafts
 from agent.leases import Owner
 from agent.pacing import PaceLimits, Pacer
 from agent.promotions import Promotions
@@ -222,9 +222,13 @@ def build(
 
 
 def _draft(
-    teaching: Teaching, connection: Connection, ticket_id: int, words: str, now: datetime
+    teaching: Teaching, connection: Connection, ticket_id: int, words: str | None, now: datetime
 ) -> None:
-    """Another member's answer, as a draft for a person to approve."""
+    """Another member's answer, as a draft for a person to approve; None: no draft of it."""
+    if words is None:
+        for one in drafts.waiting(connection, source=f"ticket:{ticket_id}"):
+            drafts.discard(connection, one.id, by=SYSTEM, now=now)
+        return
     teaching.draft_ticket(connection, ticket_id, by=SYSTEM, now=now, answer=words, peer=True)
 
 

@@ -47,7 +47,7 @@ class Group:
         self.clock = ManualClock(NOON)
         self.count = 0
         self.meanwhile: tuple[str, str, str] | None = None
-        self.drafts: list[tuple[int, str]] = []
+        self.drafts: list[tuple[int, str | None]] = []
         plans = [
             GroupPlan(channel="web", account="demo", name="护肤群"),
             GroupPlan(channel="web", account="demo", name="运营群", kind="operators"),
@@ -74,7 +74,9 @@ class Group:
     def learn(self, connection: Connection, lesson: Lesson, now: datetime) -> int:
         return 7
 
-    def draft(self, connection: Connection, ticket_id: int, words: str, now: datetime) -> None:
+    def draft(
+        self, connection: Connection, ticket_id: int, words: str | None, now: datetime
+    ) -> None:
         self.drafts.append((ticket_id, words))
 
     def say(self, who: str, what: str, *, group: str = "护肤群", quotes: str = "") -> None:

@@ -35,6 +35,7 @@ from agent.tickets import tickets
 from agent.tickets.tables import ticket_timers
 from agent.timekeeping import ManualClock
 from agent.withdrawals import recalls
+from knowledge.catalog import entries
 from schedules.tables import offer_occurrences
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -129,6 +130,10 @@ class Conversation:
                 await self._settle()
                 states = await self._tickets()
                 assert states == what, f"the tickets are {states}"
+            case "drafts":
+                await self._settle()
+                drafts = await self.application.database.read(self._drafts)
+                assert drafts == what, f"the drafts are {drafts}"
             case "feedback":
                 await self._settle()
                 kinds = await self._feedback()
@@ -138,7 +143,7 @@ class Conversation:
             case _:
                 await self._say(who, what)
         self.talking = who not in (
-            "group", "wait", "at", "thought", "offers", "tickets", "feedback", BOT
+            "group", "wait", "at", "thought", "offers", "tickets", "feedback", "drafts", BOT
         )  # fmt: skip
 
     async def _say(self, who: str, what: str | dict[str, str]) -> None:
@@ -225,6 +230,15 @@ class Conversation:
             lambda c: c.execute(select(tickets.c.id, tickets.c.state)).all()
         )
         return {row.id: str(row.state) for row in rows}
+
+    @staticmethod
+    def _drafts(connection: Any) -> list[str]:
+        rows = connection.execute(
+            select(entries.c.question, entries.c.text, entries.c.scope_names)
+            .where(entries.c.state == "draft")
+            .order_by(entries.c.id)
+        )
+        return [f"{row.question} {row.text} {row.scope_names}" for row in rows]
 
     async def _feedback(self) -> dict[str, int]:
         rows = await self.application.database.read(
