@@ -45,7 +45,7 @@ export const Reply = {
       const box = this.$refs.box;
       if (!box) return;
       box.style.height = "auto";
-      box.style.height = `${Math.min(Math.max(box.scrollHeight + 2, 120), 360)}px`;
+      box.style.height = `${Math.min(box.scrollHeight + 2, 360)}px`;
     },
     look() {
       clearTimeout(this.looking);
