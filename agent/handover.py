@@ -38,7 +38,7 @@ class Manners:
     quiet_after: timedelta = timedelta(minutes=10)
     quiet_at_most: timedelta = timedelta(hours=24)
     again_after: timedelta = timedelta(minutes=10)
-    most_in_a_row: int = 20
+    most_in_a_row: int = 30
     row_within: timedelta = timedelta(minutes=5)
 
 

@@ -28,6 +28,6 @@ class Conversation(Part):
     reply_minutes: float = Field(10, gt=0)
     feedback_minutes: float = Field(10, gt=0, le=24 * 60)
     handover: Handover = Handover()
-    most_in_a_row: int = Field(20, ge=0)
+    most_in_a_row: int = Field(30, ge=0)
     row_minutes: float = Field(5, gt=0)
     recall_seconds: float = Field(110, ge=0, le=120)  # WeChat takes back for two minutes
