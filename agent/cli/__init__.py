@@ -12,6 +12,7 @@ import typer
 from agent.cli import (
     community,
     content,
+    coupons,
     deliveries,
     egress,
     evaluate,
@@ -36,6 +37,7 @@ content.add_to(app)
 evaluate.add_to(app)
 replay.add_to(app)
 app.add_typer(offers.app, name="offers")
+app.add_typer(coupons.app, name="coupons")
 app.add_typer(tickets.app, name="tickets")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(knowledge.app, name="knowledge")
