@@ -13,6 +13,12 @@ def insert(connection: Connection, table: Any) -> Any:
     return sqlite.insert(table)
 
 
+def wrote(connection: Connection, statement: Any) -> bool:
+    """Whether an INSERT of one row wrote it, or met a conflict and did nothing."""
+    done = connection.execute(statement, execution_options={"preserve_rowcount": True})
+    return bool(done.rowcount == 1)
+
+
 def elements(connection: Connection, array: str) -> ColumnElement[str]:
     """The column of the strings in ``array``, a JSON array: many values, one parameter."""
     if connection.dialect.name == "postgresql":

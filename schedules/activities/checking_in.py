@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from schedules.activities import points as ledger
 from schedules.activities.tables import check_ins
-from schedules.statements import insert
+from schedules.statements import insert, wrote
 from schedules.windows import Expired, NotYet, end_of_day, local_day, outside
 
 _row = check_ins.c
@@ -83,7 +83,7 @@ def check_in(
             points=points,
             at=now,
         )
-        if connection.execute(fresh.on_conflict_do_nothing()).rowcount == 1:
+        if wrote(connection, fresh.on_conflict_do_nothing()):
             ledger.book(
                 connection,
                 program.id,

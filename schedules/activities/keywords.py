@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, or_, select
 
 from schedules.activities.tables import keyword_replies, keyword_rules
-from schedules.statements import insert
+from schedules.statements import insert, wrote
 
 _rule = keyword_rules.c
 _used = keyword_replies.c
@@ -125,14 +125,12 @@ def reply_to(
         rule_id=rule.id, group_id=group_id, replied_at=now, replies=1
     )
     # After a clock went back, a reply may lie in the future: that silences for no longer, either.
-    written = connection.execute(
-        fresh.on_conflict_do_update(
-            index_elements=["rule_id", "group_id"],
-            set_={"replied_at": now, "replies": _used.replies + 1},
-            where=or_(_used.replied_at <= now - pause, _used.replied_at > now + pause),
-        )
+    begun = fresh.on_conflict_do_update(
+        index_elements=["rule_id", "group_id"],
+        set_={"replied_at": now, "replies": _used.replies + 1},
+        where=or_(_used.replied_at <= now - pause, _used.replied_at > now + pause),
     )
-    if written.rowcount == 1:
+    if wrote(connection, begun):
         return Reply(rule_id=rule.id, text=rule.reply)
     before = select(_used.replied_at).where(
         and_(_used.rule_id == rule.id, _used.group_id == group_id)

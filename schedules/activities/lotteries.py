@@ -15,7 +15,7 @@ from schedules.activities import draws
 from schedules.activities.draws import Proof, Winner
 from schedules.activities.tables import lotteries, lottery_entries, lottery_events
 from schedules.coupons.codes import new_code
-from schedules.statements import insert
+from schedules.statements import insert, wrote
 from schedules.windows import Expired, NotYet, outside
 
 PRIZE_CAP_FEN = 5_000_000
@@ -155,7 +155,7 @@ def publish(
         closes_at=rules.closes_at,
         published_at=now,
     )
-    is_new = connection.execute(fresh.on_conflict_do_nothing()).rowcount == 1
+    is_new = wrote(connection, fresh.on_conflict_do_nothing())
     kept = _kept(connection, rules.id)
     if is_new:
         if now > rules.opens_at:
@@ -189,7 +189,7 @@ def enter(
         at=now,
     )
     written = fresh.on_conflict_do_nothing(index_elements=["lottery_id", "person"])
-    if connection.execute(written).rowcount == 0:
+    if not wrote(connection, written):
         return AlreadyEntered(ticket=connection.scalar(mine) or "")
     return Entered(ticket=connection.scalar(mine) or "")
 

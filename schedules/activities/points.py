@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from schedules.activities.tables import points_balances, points_entries
-from schedules.statements import insert
+from schedules.statements import insert, wrote
 
 _balance = points_balances.c
 _entry = points_entries.c
@@ -85,7 +85,7 @@ def book(
         key=key,
         at=now,
     )
-    if connection.execute(entry.on_conflict_do_nothing()).rowcount == 0:
+    if not wrote(connection, entry.on_conflict_do_nothing()):
         known = _find(connection, program, key)  # another person's, booked at this moment
         assert known is not None
         return AlreadyBooked(entry=known)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, func, select, update
 
 from schedules.activities.tables import newcomers
-from schedules.statements import insert
+from schedules.statements import insert, wrote
 
 LONGEST = 150
 """Characters of a welcome; longer ones are not read."""
@@ -70,7 +70,7 @@ def joined(
     fresh = insert(connection, newcomers).values(
         group_id=group_id, person=person, name=name[:200], joined_at=now
     )
-    if connection.execute(fresh.on_conflict_do_nothing()).rowcount == 0:
+    if not wrote(connection, fresh.on_conflict_do_nothing()):
         return SeenBefore()
     first = select(func.min(_row.joined_at)).where(_waiting, _row.group_id == group_id)
     return Waiting(due_at=(connection.scalar(first) or now) + bundle)

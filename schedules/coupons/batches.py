@@ -14,7 +14,7 @@ from sqlalchemy import Connection, literal, select, update
 from schedules import recurrence
 from schedules.coupons import codes as coupon_code
 from schedules.coupons.tables import coupon_batches, coupon_codes
-from schedules.statements import elements, insert
+from schedules.statements import elements, insert, wrote
 
 _batch = coupon_batches.c
 _GENERATED_AT_ONCE = 20_000
@@ -127,7 +127,7 @@ def create(connection: Connection, batch: Batch, now: datetime) -> Created | IdT
     fresh = insert(connection, coupon_batches).values(
         **_fields(batch), codes=0, claimed=0, created_at=now
     )
-    if connection.execute(fresh.on_conflict_do_nothing()).rowcount == 1:
+    if wrote(connection, fresh.on_conflict_do_nothing()):
         return Created(batch=batch)
     known = find(connection, batch.id)
     assert known is not None  # batches are never deleted

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from schedules.links.tables import link_days, link_salts, link_visitors, tracked_links
 from schedules.links.visitors import Visitor, kind_of, pseudonym
-from schedules.statements import insert
+from schedules.statements import insert, wrote
 from schedules.windows import local_day
 
 _day = link_days.c
@@ -151,7 +151,7 @@ def _count_visitor(
     fresh = insert(connection, link_visitors).values(
         salt_id=salt_id, link_id=link.id, visitor=visitor
     )
-    if connection.execute(fresh.on_conflict_do_nothing()).rowcount == 1:
+    if wrote(connection, fresh.on_conflict_do_nothing()):
         connection.execute(update(link_days).where(here).values(visitors=_day.visitors + 1))
 
 
