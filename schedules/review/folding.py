@@ -53,7 +53,7 @@ _VARIANTS = dict.fromkeys("–—−‐‑‒―﹣", "-") | {"〜": "~", "∼":
 _FOLDED: dict[int, str] = {}
 # What is put between characters to hide a word: it is left out unless letters or digits of the
 # Latin kind stand on both sides, where it means something (3.5, 10-18, best price).
-_SEPARATORS = frozenset(" \t_·•・*~-|.^+=/\\`'’‘\"′丨…°●■◆★☆○◇□△▲▼♥♡→←〃︱¦")
+_SEPARATORS = frozenset(" \t_·•・*~-|.^+=/\\`'’‘“”\"′丨…°●■◆★☆○◇□△▲▼♥♡→←〃︱¦")
 _DAKUTEN = {"ﾞ": "\u3099", "ﾟ": "\u309a", "\u3099": "\u3099", "\u309a": "\u309a"}
 _HIRAGANA = {code: chr(code + 0x60) for code in range(0x3041, 0x3097)}
 _SEEN = 0x1F000  # from here on: emoji and other pictures

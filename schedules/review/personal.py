@@ -30,8 +30,12 @@ def telephones(rule: Rule, reading: Reading) -> Iterator[Hit]:
     """Mobile numbers and e-mail addresses of people. Service lines (400, 800, 0120) are none."""
     for piece, _ in reading.folded:
         text = piece.text.translate(_WIDE)
+        linked = [(start, end) for where, start, end in reading.addresses if where is piece]
         for pattern in (_TELEPHONE, _EMAIL):
             for match in pattern.finditer(text):
+                # An article's number in a link is nobody's telephone.
+                if any(start < match.end() and match.start() < end for start, end in linked):
+                    continue
                 yield Hit(piece=piece, start=match.start(), end=match.end())
 
 
