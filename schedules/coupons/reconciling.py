@@ -143,10 +143,12 @@ def expire(connection: Connection, now: datetime, limit: int = 10_000) -> int:
     that was marked by a clock ahead of its time can still be redeemed.
     """
     over = select(_code.id).where(is_claimed, _code.expires_at <= now).limit(limit)
+    # Read first: within the UPDATE, PostgreSQL may run a limited subquery once for every row.
+    ids = list(connection.scalars(over.with_for_update(skip_locked=True)))
+    if not ids:
+        return 0
     marked = connection.execute(
-        update(coupon_codes)
-        .where(_code.id.in_(over.with_for_update(skip_locked=True)), is_claimed)
-        .values(state=State.EXPIRED)
+        update(coupon_codes).where(_code.id.in_(ids), is_claimed).values(state=State.EXPIRED)
     )
     return marked.rowcount
 
