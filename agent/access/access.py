@@ -60,16 +60,17 @@ class Access:
         admit = partial(sessions.admit, browser=browser, new_hash=new_hash)
         return await self._database.write(lambda c: admit(c, attempt, self._now(), self._rules))
 
-    async def who(self, token: str) -> Session | None:
+    async def who(self, token: str, *, in_use: bool = True) -> Session | None:
         """Whose browser it is, by the token in its cookie; None: nobody is signed in any more.
 
-        Counts as use. Pages that stay open ask again before they act.
+        Pages that stay open ask again before they act. Without `in_use` the idle time goes on:
+        for pages that look by themselves, with nobody before them.
         """
         now = self._now()
         found = await self._database.read(
             lambda c: sessions.user_of_session(c, token, now, self._rules)
         )
-        if found is not None and found.seen_at <= now - sessions.SEEN_EVERY:
+        if found is not None and in_use and found.seen_at <= now - sessions.SEEN_EVERY:
             await self._database.write(lambda c: sessions.seen(c, found.id, now))
         return found
 

@@ -230,8 +230,8 @@ class DeskPage:
             answer = {"nonce": nonce, "trouble": wrong}
         self._element.receive({"answer": answer})
 
-    async def _still_signed_in(self) -> bool:
-        session = await self.ports.access.who(self._token)
+    async def _still_signed_in(self, *, in_use: bool = True) -> bool:
+        session = await self.ports.access.who(self._token, in_use=in_use)
         if session is None:
             self._element.receive({"signedOut": True})
             return False
@@ -291,7 +291,7 @@ class DeskPage:
                 await asyncio.sleep(_BETWEEN_DRAWINGS_SECONDS)
                 continue
             try:
-                may_look = await self._still_signed_in() and self._allowed
+                may_look = await self._still_signed_in(in_use=False) and self._allowed
                 if may_look and (patch := await self.changes()):
                     self._untold.append(patch)
                 while self._untold:

@@ -184,6 +184,18 @@ async def test_a_session_ends_when_nobody_uses_it(
     assert await door.who(session.token) is None
 
 
+async def test_a_page_that_nobody_sits_before_keeps_no_session_alive(
+    database: Database, door: Access, watch: Watch
+) -> None:
+    somebody(database)
+    session = await signed_in(door)
+    for _ in range(11):
+        watch.passes(hours=1)
+        assert await door.who(session.token, in_use=False)
+    watch.passes(hours=1)
+    assert await door.who(session.token, in_use=False) is None
+
+
 async def test_a_session_ends_after_a_week_however_much_it_is_used(
     database: Database, door: Access, watch: Watch
 ) -> None:
