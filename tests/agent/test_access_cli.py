@@ -214,3 +214,35 @@ def test_what_was_not_taken_is_listed_and_tried_again(owner: Owner) -> None:
     assert owner.types("webhooks", "list", "--json").json[0]["state"] == "pending"
     with pytest.raises(UsageError, match="no delivery 77"):
         owner.types("webhooks", "retry", "77")
+
+
+def test_without_an_admin_the_page_is_served_to_this_machine_alone(owner: Owner) -> None:
+    path = owner.folder / "config.yaml"
+    elsewhere = 'web: {host: 0.0.0.0, port: 0, public_url: "http://desk.example.com"}\n'
+    path.write_text(path.read_text("utf-8") + elsewhere, "utf-8")
+    with pytest.raises(UsageError, match="shequn user add"):
+        owner.types("run")
+    checked = owner.types("check", "--json")
+    assert checked.code == 1
+    told = {one["path"]: one["severity"] for one in checked.json}
+    assert (told["web.host"], told["web.public_url"]) == ("error", "warning")
+    makes(owner, "boss")
+    assert "web.host" not in {one["path"] for one in owner.types("check", "--json").json}
+
+
+@pytest.mark.parametrize(
+    "web",
+    [
+        "{public_url: desk.example.com}",
+        "{public_url: https://desk.example.com/path}",
+        "{public_url: https://me:secret@desk.example.com}",
+        "{trusted_proxies: [proxy.example.com]}",
+        "{host: 0.0.0.0}",
+    ],
+)
+def test_how_the_page_is_reached_is_given_plainly(owner: Owner, web: str) -> None:
+    path = owner.folder / "config.yaml"
+    path.write_text(path.read_text("utf-8") + f"web: {web}\n", "utf-8")
+    with pytest.raises(ConfigurationError, match="web") as refusal:
+        owner.types("user", "list")
+    assert "secret" not in str(refusal.value)
