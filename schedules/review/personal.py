@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _CN_MOBILE = r"(?<![\d.])(?:\+?86[\s-]?)?1[3-9]\d(?:[\s-]?\d){8}(?![\d.]*\d)"
 _JP_MOBILE = r"(?<![\d.])(?:\+81[\s-]?)?0?[789]0[\s-]?\d{4}[\s-]?\d{4}(?!\d)"
 _TELEPHONE = re.compile(f"{_CN_MOBILE}|{_JP_MOBILE}")
+_DIGITS = re.compile(r"\d[\d\s-]{8,}\d")  # what is shorter is no number of a person
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.ASCII)
 _ID_CARD = re.compile(r"(?<!\d)\d{17}[\dXx](?!\d)")
 _BANK_CARD = re.compile(r"(?<!\d)\d{4}(?:[\s-]?\d{4}){2,3}(?:[\s-]?\d{1,3})?(?!\d)")
@@ -29,27 +30,37 @@ _WIDE = {0xFF10 + digit: str(digit) for digit in range(10)} | {
 def telephones(rule: Rule, reading: Reading) -> Iterator[Hit]:
     """Mobile numbers and e-mail addresses of people. Service lines (400, 800, 0120) are none."""
     for piece, _ in reading.folded:
-        text = piece.text.translate(_WIDE)
-        linked = [(start, end) for where, start, end in reading.addresses if where is piece]
-        for pattern in (_TELEPHONE, _EMAIL):
-            for match in pattern.finditer(text):
-                # An article's number in a link is nobody's telephone.
-                if any(start < match.end() and match.start() < end for start, end in linked):
-                    continue
-                yield Hit(piece=piece, start=match.start(), end=match.end())
+        found = [match.span() for match in _near_digits(_TELEPHONE, piece.text)]
+        if "@" in piece.text:
+            found += [match.span() for match in _EMAIL.finditer(piece.text)]
+        for start, end in found:
+            # An article's number in a link is nobody's telephone.
+            linked = (
+                begin < end and start < last
+                for where, begin, last in reading.addresses
+                if where is piece
+            )
+            if not any(linked):
+                yield Hit(piece=piece, start=start, end=end)
 
 
 def identities(rule: Rule, reading: Reading) -> Iterator[Hit]:
     """Numbers of identity cards (GB 11643) and bank cards (Luhn), by their check digits."""
     for piece, _ in reading.folded:
-        text = piece.text.translate(_WIDE)
-        for match in _ID_CARD.finditer(text):
+        for match in _near_digits(_ID_CARD, piece.text):
             if _is_id_card(match[0].upper()):
                 yield Hit(piece=piece, start=match.start(), end=match.end())
-        for match in _BANK_CARD.finditer(text):
+        for match in _near_digits(_BANK_CARD, piece.text):
             digits = re.sub(r"\D", "", match[0])
             if len(digits) >= 15 and _passes_luhn(digits):
                 yield Hit(piece=piece, start=match.start(), end=match.end())
+
+
+def _near_digits(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Matches of ``pattern`` where enough digits follow each other, of any width."""
+    plain = text.translate(_WIDE)
+    for run in _DIGITS.finditer(plain):
+        yield from pattern.finditer(plain, max(0, run.start() - 4), run.end() + 4)
 
 
 def contacts(rule: Rule, reading: Reading) -> Iterator[Hit]:

@@ -10,6 +10,7 @@ from schedules.review.findings import Severity
 from schedules.review.folding import Folded, fold
 
 WEB_ADDRESS = re.compile(r"(?i)\b(?:https?|weixin|ftp)://[^\s<>\"'，。！？、；）」】]+")
+_DOTTED = re.compile(r"\.[A-Za-z]")
 _BARE_HOST = re.compile(
     r"(?i)(?<![\w@./-])(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+"
     r"(?:com|cn|net|org|cc|co|io|me|jp|top|xyz|vip|shop|ltd|ly|gl|im|tk|info|app|link|example)"
@@ -59,7 +60,7 @@ class Reading:
             if piece.kind == Kind.ADDRESS:
                 found.append((piece, 0, len(piece.text)))
                 continue
-            if "." not in piece.text and "://" not in piece.text:
+            if "://" not in piece.text and not _DOTTED.search(piece.text):
                 continue
             taken: list[tuple[int, int]] = []
             for pattern in (WEB_ADDRESS, _BARE_HOST):

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from schedules.review.checks import CHECKS
 from schedules.review.copies import Copy, Facts
 from schedules.review.findings import Finding, Severity
-from schedules.review.folding import Folded, letters
+from schedules.review.folding import Folded, fold
 from schedules.review.reading import Hit, Reading
 from schedules.review.rule_sets import Rule, RuleSet
 
@@ -18,13 +19,13 @@ def review(copy: Copy, rules: RuleSet, facts: Facts) -> tuple[Finding, ...]:
     another. The market is that of the rule set, whatever the copy says.
     """
     reading = Reading(copy, facts)
-    names = _names(facts)
+    allowed = _Allowed(reading, tuple(filter(None, (rules.quoting, _names(facts)))))
     found: list[Finding] = []
     for rule in rules.rules:
         if rule.goods and copy.goods not in rule.goods:
             continue
         hits = CHECKS[rule.check].run(rule, reading) if rule.check else _searched(rule, reading)
-        kept = [hit for hit in hits if not _is_excepted(hit, rule, rules, names, reading)]
+        kept = [hit for hit in hits if not allowed.covers(hit, rule)]
         found += [_finding(hit, rule, rules) for hit in _outermost(kept)]
     order = {piece.place: index for index, piece in enumerate(copy.pieces)}
     found.sort(key=lambda one: (order[one.place], one.start, one.end, one.severity, one.rule))
@@ -61,33 +62,37 @@ def _worded(suggestion: str | None, match: re.Match[str]) -> str | None:
     return suggestion.replace("{word}", match.groupdict().get("word") or "")
 
 
-def _is_excepted(
-    hit: Hit, rule: Rule, rules: RuleSet, names: re.Pattern[str] | None, reading: Reading
-) -> bool:
-    """Whether an exception, a quotation or a registered name covers the whole hit."""
-    if rule.check:
-        return False
-    folded = next(folded for piece, folded in reading.folded if piece is hit.piece)
-    start, end = _span_in(folded, hit)
-    return any(
-        match.start() <= start and end <= match.end()
-        for pattern in (rule.exceptions, rules.quoting, names)
-        if pattern is not None
-        for match in pattern.finditer(folded.text)
-    )
+@dataclass(frozen=True)
+class _Allowed:
+    """What is not found although a pattern of the rule matches: quotations, names, exceptions."""
 
+    reading: Reading
+    everywhere: tuple[re.Pattern[str], ...]
+    spans: dict[tuple[int, re.Pattern[str]], list[tuple[int, int]]] = field(default_factory=dict)
 
-def _span_in(folded: Folded, hit: Hit) -> tuple[int, int]:
-    return folded.index(hit.start), folded.index(hit.end)
+    def covers(self, hit: Hit, rule: Rule) -> bool:
+        """Whether one of them covers the whole hit."""
+        if rule.check:
+            return False
+        folded = next(folded for piece, folded in self.reading.folded if piece is hit.piece)
+        begin, end = folded.index(hit.start), folded.index(hit.end)
+        patterns = (rule.exceptions, *self.everywhere) if rule.exceptions else self.everywhere
+        return any(
+            first <= begin and end <= last
+            for pattern in patterns
+            for first, last in self._spans_of(pattern, folded)
+        )
+
+    def _spans_of(self, pattern: re.Pattern[str], folded: Folded) -> list[tuple[int, int]]:
+        key = (id(folded), pattern)
+        if key not in self.spans:
+            self.spans[key] = [match.span() for match in pattern.finditer(folded.text)]
+        return self.spans[key]
 
 
 def _names(facts: Facts) -> re.Pattern[str] | None:
-    from schedules.review.folding import fold
-
     spelt = sorted((fold(name).text for name in facts.names), key=len, reverse=True)
-    return (
-        re.compile("|".join(re.escape(letters(name)) for name in spelt if name)) if spelt else None
-    )
+    return re.compile("|".join(re.escape(name) for name in spelt if name)) if spelt else None
 
 
 def _outermost(hits: list[Hit]) -> list[Hit]:

@@ -80,11 +80,14 @@ class Figures:
 
 def lines(language: str, part: str = "") -> list[Line]:
     """The caught and the clean lines of ``language``; ``part`` is the end of the files' names."""
-    read = []
+    read: list[Line] = []
     for kind in ("caught", "clean"):
-        for written in (DATA / f"review-{language}-{kind}{part}.txt").read_text("utf-8").split("\n"):
-            if written.strip() and not written.startswith("#"):
-                read.append(_line(written, kind, MARKETS[language]))
+        written = (DATA / f"review-{language}-{kind}{part}.txt").read_text("utf-8").split("\n")
+        read += [
+            _line(each, kind, MARKETS[language])
+            for each in written
+            if each.strip() and not each.startswith("#")
+        ]
     return read
 
 
@@ -126,11 +129,11 @@ def report(part: str = "") -> str:
             f"{language}{part}: {caught} caught, {len(corpus) - caught} clean: "
             f"precision {figures.precision:.3f}, recall {figures.recall:.3f}"
         )
-        for rule in sorted(figures.right | figures.wrong | figures.missed):
-            told.append(
-                f"  {rule:28} right {figures.right[rule]:3} wrong {figures.wrong[rule]:2} "
-                f"missed {figures.missed[rule]:2}"
-            )
+        told += [
+            f"  {rule:28} right {figures.right[rule]:3} wrong {figures.wrong[rule]:2} "
+            f"missed {figures.missed[rule]:2}"
+            for rule in sorted(figures.right | figures.wrong | figures.missed)
+        ]
         told += [f"  ! {fault}" for fault in figures.faults]
     return "\n".join(told)
 
