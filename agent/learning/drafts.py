@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from agent import audit
 from agent.actors import Actor
@@ -24,6 +24,8 @@ from knowledge.egress import PLACEHOLDER
 
 PEER = "peer"
 """The tag of a draft whose answer another member gave."""
+DESK = "desk"
+"""The source of what is written on the desk."""
 _OF_TICKET = "ticket:"
 
 
@@ -220,18 +222,13 @@ def waiting(
     connection: Connection, *, source: str | None = None, limit: int = 10_000
 ) -> list[Draft]:
     """Drafts that wait for somebody, newest first."""
-    of = catalog.entries.c
-    query = select(of.id).where(of.state == EntryState.DRAFT.value).order_by(of.id.desc())
-    if source is not None:
-        query = query.where(of.source == source)
-    ids = list(connection.scalars(query.limit(limit)))
+    wanted = catalog.Selection(states=frozenset({EntryState.DRAFT}), source=source)
     together: dict[object, list[Entry]] = {}
-    for entry_id in reversed(ids):
-        entry = catalog.get(connection, entry_id)
+    for entry in catalog.selected(connection, wanted, limit=limit):
         same = (
             entry.source, entry.question, entry.text, entry.valid_from, entry.valid_to,
             # A row of a table is a draft by itself.
-            entry.scope if ticket_of(entry.source) is None else None,
+            entry.scope if ticket_of(entry.source) is None and entry.source != DESK else None,
         )  # fmt: skip
         together.setdefault(same, []).append(entry)
     found = [_draft(entries) for entries in together.values()]

@@ -198,7 +198,9 @@ class KnowledgeDesk:
         _check(user, _MAY_DRAFT)
         return await self._view(await self._database.read(partial(drafts.get, draft_id=draft_id)))
 
-    async def write(self, user: User, proposed: Proposed, *, source: str = "desk") -> DraftView:
+    async def write(
+        self, user: User, proposed: Proposed, *, source: str = drafts.DESK
+    ) -> DraftView:
         """A new draft in the user's own words, for a gap or out of the blue."""
         made = await self._act(user, _MAY_DRAFT, drafts.make, proposed, source=source)
         return await self._view(made)

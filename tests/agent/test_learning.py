@@ -246,6 +246,18 @@ async def test_learning_anew_from_a_ticket_replaces_what_it_taught_before(
     assert [str(entry.scope) for entry in entries(lessons)] == ["all"]
 
 
+async def test_what_is_written_for_several_groups_waits_as_one_draft(lessons: Lessons) -> None:
+    operator = lessons.user("sato", Role.operator)
+    scopes = (audience.for_group("会员群"), audience.for_group("护肤群"))
+    desk = lessons.desk()
+    view = await desk.write(
+        operator, Proposed(question="有赠品吗？", answer="有的。", scopes=scopes)
+    )
+    assert view.draft.scopes == scopes
+    assert len(await desk.approve(operator, view.draft.id)) == 2
+    assert [entry.scope for entry in entries(lessons)] == list(scopes)
+
+
 def test_another_member_s_answer_becomes_a_draft_that_says_so(lessons: Lessons) -> None:
     number = lessons.asked("有洗发水卖吗？")
     with lessons.database.transaction() as connection:
