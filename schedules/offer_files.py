@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Literal
 
+from schedules import about as abouts
 from schedules import offer_checks, offer_form, recurrence, yaml_text
 from schedules.content import Content, Image, LinkCard, MiniProgramCard, Text
 from schedules.offer_checks import Context
@@ -198,7 +199,14 @@ def _offer_of(
         valid_until=valid_until,
         grace_minutes=shape.grace_minutes,
         source=source,
+        about=_about_of(shape),
     )
+
+
+def _about_of(shape: OfferFile) -> abouts.About:
+    declared = shape.about.model_dump() | {"sources": tuple(shape.about.sources)}
+    promotes = None if shape.about.promotes is None else shape.about.promotes == "true"
+    return abouts.About(**declared | {"promotes": promotes})
 
 
 def _schedule_of(shape: OfferFile, findings: list[Finding]) -> Schedule:

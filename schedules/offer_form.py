@@ -98,6 +98,31 @@ class ContentShape(_Shape):
         return self
 
 
+Money = Annotated[str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,2})?$")]
+
+
+class AboutShape(_Shape):
+    """What the review asks of a writer; see ``schedules.about``."""
+
+    market: Literal["CN", "JP", ""] = ""
+    goods: Literal["general", "cosmetics", "health_food", "food", "medical", ""] = ""
+    language: str = ""
+    promotes: Literal["true", "false"] | None = None
+    product: str = ""
+    price: Money | Literal[""] = ""
+    was: Money | Literal[""] = ""
+    basis: str = ""
+    prize_value: Money | Literal[""] = ""
+    conditions: str = ""
+    sources: Names = []
+
+    @model_validator(mode="after")
+    def _prices_are_of_a_product(self) -> "AboutShape":
+        if (self.price or self.was) and not (self.product and self.price):
+            raise _finding("a 'was' price needs the product and its price now", "add them")
+        return self
+
+
 class OfferFile(_Shape):
     """The form of an offer's file."""
 
@@ -110,6 +135,7 @@ class OfferFile(_Shape):
     time_zone: Words
     valid: ValidShape = ValidShape()
     grace_minutes: Annotated[int, Field(ge=1, le=7 * 24 * 60)] = 60
+    about: AboutShape = AboutShape()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +190,8 @@ def _finding_of(details: ErrorDetails) -> Finding:
                 message="an id is at most 100 characters without spaces and : / \\ # ?",
                 remedy="use letters, digits and dashes",
             )
+        case "string_pattern_mismatch" if "about" in at:
+            return Finding(at=at[:2], message="this is no amount", remedy="write 258 or 19.90")
         case "string_pattern_mismatch":
             return Finding(at=at, message="this is not a web address", remedy="begin with https://")
         case "string_type":
@@ -189,6 +217,7 @@ def _fields_beside(at: yaml_text.Path) -> list[str]:
         "content": ContentShape,
         "link": LinkShape,
         "mini_program": MiniProgramShape,
+        "about": AboutShape,
     }
     owner = next((part for part in reversed(at[:-1]) if isinstance(part, str)), "")
     fields = shapes.get(owner, OfferFile).model_fields

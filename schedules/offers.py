@@ -9,8 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
+from schedules import about as abouts
 from schedules import content as contents
 from schedules import recurrence
+from schedules.about import About
 from schedules.content import Content
 from schedules.recurrence import Cron, Moments, Schedule
 
@@ -38,7 +40,8 @@ class Offer:
 
     It is valid for instants t with ``valid_from <= t < valid_until`` (None: open on that side);
     nothing is posted outside of that. ``grace_minutes`` is how late an occurrence may be posted.
-    ``source`` is the offer's file relative to its folder, None for an offer without a file.
+    ``source`` is the offer's file relative to its folder, None for an offer without a file;
+    ``about`` what its writer declares for the review.
     """
 
     id: str
@@ -50,6 +53,7 @@ class Offer:
     valid_until: datetime | None = None
     grace_minutes: int = 60
     source: str | None = None
+    about: About = abouts.NOTHING
 
     @property
     def time_zone(self) -> str:
@@ -197,6 +201,7 @@ def load(
 
 def to_json(offer: Offer) -> str:
     """The offer as canonical JSON: equal offers give equal text."""
+    declared = abouts.to_json(offer.about)
     return _canonical(
         {
             "id": offer.id,
@@ -209,6 +214,7 @@ def to_json(offer: Offer) -> str:
             **_when(offer),
             "content": [contents.to_json(part) for part in offer.content],
             "source": offer.source,
+            **({"about": declared} if declared else {}),
         }
     )
 
@@ -226,6 +232,7 @@ def from_json(stored: str) -> Offer:
         valid_until=_instant_from_json(fields["valid_until"]),
         grace_minutes=fields["grace_minutes"],
         source=fields["source"],
+        about=abouts.from_json(fields.get("about", {})),
     )
 
 
