@@ -43,7 +43,7 @@ def desk_ports(application: Application) -> DeskPorts:
         access=application.access,
         service_desk=application.service_desk,
         shortcuts=Shortcuts(database=application.database, now=application.clock.now),
-        reader=InboxReader(application.database, application.clock.now),
+        reader=InboxReader(application.database, application.clock.now, application.feed),
         interpreter=application.interpreter,
         knowledge_desk=application.knowledge_desk,
         has_simulator=any(account.kind == "web" for account in settings.channels),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,9 +18,11 @@ from agent.desk.shapes import Json
 from agent.directory import groups
 from agent.service_desk import Filters
 from agent.service_desk.inbox import inbox
+from agent.signals import Feed
 from agent.tickets import UNANSWERED_STATES, tickets
 
-_FRESH_SECONDS = 0.15  # how old what another page has just read may be
+_FRESH_SECONDS = 0.5  # how old what another page has read may be, where nothing has changed
+_APART_SECONDS = 0.1  # between two reads of one list
 _MOST_KEPT = 200
 _NOBODY = -1
 
@@ -33,27 +36,58 @@ class Listed:
     more: bool
 
 
-class InboxReader:
-    """Twenty pages that hear of one change read the database once."""
+@dataclass
+class _Shared:
+    """One list that several pages want: the read that began last, and the one to come."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    began: float = float("-inf")
+    generation: int = -1
+    current: asyncio.Task[Listed] | None = None
+    next: asyncio.Task[Listed] | None = None
+
+
+class InboxReader:
+    """Twenty pages that hear of one change read the database once, and of many changes not more
+    often than every tenth of a second; none is told what was read before its change."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime], feed: Feed) -> None:
         self._database = database
         self._now = now
-        self._read: dict[tuple[Filters, int], tuple[float, asyncio.Task[Listed]]] = {}
+        self._generation = 0
+        self._shared: dict[tuple[Filters, int], _Shared] = {}
+        self._listening = ExitStack()
+        self._listening.enter_context(feed.listening(self._hear))
+
+    def _hear(self, topic: str) -> None:
+        if topic == "tickets":
+            self._generation += 1
 
     async def listed(self, filters: Filters, limit: int, user_id: int) -> Listed:
         """The list as everybody with these filters sees it, with this user's count."""
-        key, moment = (filters, limit), asyncio.get_running_loop().time()
-        read_at, task = self._read.get(key, (0.0, None))
-        # One that is under way may have begun before the change that is asked for.
-        if task is None or moment - read_at > _FRESH_SECONDS:
-            task = asyncio.create_task(self._list(filters, limit))
-            self._read[key] = (moment, task)
-            for old in list(self._read)[:-_MOST_KEPT]:
-                del self._read[old]
-        found = await asyncio.shield(task)
+        found = await self._shared_read(filters, limit)
         mine = await self._database.read(lambda c: _mine(c, user_id))
         return Listed(lines=found.lines, counts=found.counts | {"mine": mine}, more=found.more)
+
+    async def _shared_read(self, filters: Filters, limit: int) -> Listed:
+        one = self._shared.setdefault((filters, limit), _Shared())
+        while len(self._shared) > _MOST_KEPT:
+            del self._shared[next(iter(self._shared))]
+        age = asyncio.get_running_loop().time() - one.began
+        if one.next is None:
+            fresh = one.generation == self._generation and age < _FRESH_SECONDS
+            if fresh and one.current is not None:
+                return await asyncio.shield(one.current)
+            one.next = asyncio.create_task(self._read_next(one, filters, limit))
+        return await asyncio.shield(one.next)
+
+    async def _read_next(self, one: _Shared, filters: Filters, limit: int) -> Listed:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(one.began + _APART_SECONDS - loop.time(), 0))
+        if one.current is not None:
+            await asyncio.wait([one.current])
+        one.began, one.generation = loop.time(), self._generation
+        one.current, one.next = one.next, None
+        return await self._list(filters, limit)
 
     async def _list(self, filters: Filters, limit: int) -> Listed:
         now = self._now()
