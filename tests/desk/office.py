@@ -107,7 +107,7 @@ class Office:
                 learn=lambda connection, lesson, now: 7, terms=UNTIMED,
             ),
             "shortcuts": Shortcuts(database=self.database, now=lambda: self.stage.now),
-            "reader": InboxReader(self.database, lambda: self.stage.now),
+            "reader": InboxReader(self.database, lambda: self.stage.now, self.feed),
             "interpreter": Interpreter(without_model(self.database, lambda: self.stage.now)),
             "knowledge_desk": self.knowledge_desk(),
             "has_simulator": True,
