@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from agent.timekeeping import SystemClock
 
 if TYPE_CHECKING:
     from knowledge.documents import Loaded
+    from schedules.offers import Offer
 
 _MOST_ENTRIES = 10_000_000
 _SECONDS = 5.0  # for one connection
@@ -153,10 +155,33 @@ def _content(settings: Settings) -> list[Finding]:
             *_audiences(settings, database, loaded),
             _ok("knowledge.documents", f"{len(loaded.documents)} files, {chunks} entries"),
             *promotions.findings(),
+            *_copy(settings, database, promotions.load().offers),
             _ok("offers.folder", f"{len(promotions.load().offers)} offers"),
         ]
     finally:
         database.close()
+    return found
+
+
+def _copy(settings: Settings, database: Database, offers: Sequence[Offer]) -> list[Finding]:
+    """Offers whose copy law or platform forbids."""
+    from schedules.review import is_blocked, offered
+
+    policy, now = bootstrap.review_policy(settings), SystemClock().now()
+    found = []
+    with database.reading() as connection:
+        for offer in offers:
+            findings = offered.reviewed(connection, offer, policy, now)
+            if is_blocked(findings):
+                rules = sorted({each.rule for each in findings if each.severity == "block"})
+                found.append(
+                    Finding(
+                        path=str(settings.offers.folder / (offer.source or offer.id)),
+                        message=f"the copy breaks {', '.join(rules)}",
+                        remedy=f"see `shequn offers review {offer.id}`",
+                        severity="warning",
+                    )
+                )
     return found
 
 

@@ -14,7 +14,7 @@ from agent.bootstrap.opening import (
     open_embedded_database,
     open_promotions,
 )
-from agent.bootstrap.policies import rules_of
+from agent.bootstrap.policies import review_policy, rules_of
 from agent.bootstrap.serving import api_ports, desk_ports, entrance
 from agent.bootstrap.simulating import for_terminal, simulator, simulator_ports
 from agent.bootstrap.teaching import open_teaching, open_translator
@@ -40,6 +40,7 @@ __all__ = [
     "open_promotions",
     "open_teaching",
     "open_translator",
+    "review_policy",
     "rules_of",
     "simulator",
     "simulator_ports",

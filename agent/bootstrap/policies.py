@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent.cases import Replies
@@ -12,6 +13,9 @@ from agent.gate import Rules
 from agent.handover import Manners
 from agent.pacing import QuietHours, quiet_until
 from agent.withdrawals import Correcting
+
+if TYPE_CHECKING:
+    from schedules.review.offered import Policy as ReviewPolicy
 
 
 def groups_of(settings: Settings, account: Account) -> list[Group]:
@@ -29,6 +33,24 @@ def operators_of(settings: Settings, account: Account) -> bool:
     first = settings.channels[0] is account
     return bool(operators.group) and (
         operators.account == account.account or (first and not operators.account)
+    )
+
+
+def review_policy(settings: Settings) -> ReviewPolicy:
+    """What the copy of offers is held against."""
+    # Nothing of the review is needed by a process at rest.
+    from schedules.review import Goods, Market
+    from schedules.review.offered import Policy as Given
+
+    review = settings.offers.review
+    return Given(
+        market=Market(review.market),
+        goods=Goods(review.goods),
+        channel=settings.channels[0].kind if settings.channels else "wechaty",
+        allowed_hosts=frozenset(review.allowed_hosts) or None,
+        blocked_words=frozenset(review.blocked_words),
+        doubtful_words=frozenset(review.doubtful_words),
+        names=frozenset(review.names),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from agent.config import Settings
     from agent.database import Database
     from agent.promotions import Promotions
+    from schedules.offers import Loaded
 
 app = typer.Typer(help="Scheduled offers.", no_args_is_help=True)
 
@@ -133,3 +135,98 @@ def post(
         with database.transaction() as connection:
             promotions.post_now(connection, offer, in_quiet_hours=in_quiet_hours)
     typer.echo(f"{offer} is due now; the process that runs the account posts it within seconds")
+
+
+@app.command()
+def review(
+    context: typer.Context,
+    which: Annotated[
+        str, typer.Argument(metavar="[ID|FILE]", help="An offer; all without it.")
+    ] = "",
+    language: Annotated[str, typer.Option(help="zh-CN, ja or en; else the community's own.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """What law and platform forbid in offers' copy. Ends with 1 where something blocks."""
+    from agent import bootstrap
+    from agent.errors import UsageError
+    from schedules.review import is_blocked, offered
+
+    with opening.opened(context) as (settings, database):
+        now = bootstrap.open_clock(settings).now()
+        policy = bootstrap.review_policy(settings)
+        folder, loaded = _offers_of(settings, database, which)
+        if which and not loaded.offers and not loaded.problems:
+            raise UsageError(f"there is no offer or file {which!r}; see `shequn offers list`")
+        with database.reading() as connection:
+            found = [(one, offered.reviewed(connection, one, policy, now)) for one in loaded.offers]
+    broken = [problem for problem in loaded.problems if problem.severity == "error"]
+    speaking = language or settings.community.locale
+    rows: list[dict[str, Any]] = []
+    for offer, findings in found:
+        copy = offered.copy_of(offer, policy)
+        file = folder / (offer.source or "")
+        rows += [
+            {
+                "offer": offer.id,
+                "file": str(file),
+                "line": offered.line_of(file, finding, copy),
+                "place": finding.place,
+                "start": finding.start,
+                "end": finding.end,
+                "severity": finding.severity,
+                "rule": finding.rule,
+                "matched": finding.matched,
+                "why": finding.why(speaking),
+                "law": finding.law,
+                "article": finding.article,
+                "checked": finding.checked.isoformat(),
+                "suggestion": finding.suggestion,
+            }
+            for finding in findings
+        ]
+    if as_json:
+        opening.print_json(rows)
+    else:
+        _print_findings(rows, len(found))
+        for problem in broken:
+            typer.echo(f"broken  {problem}")
+    if broken or any(is_blocked(findings) for _, findings in found):
+        raise typer.Exit(1)
+
+
+def _offers_of(settings: Settings, database: Database, which: str) -> tuple[Path, Loaded]:
+    """The folder that was read and what is in it: a file's own, or the community's."""
+    from dataclasses import replace
+
+    from agent import bootstrap
+    from schedules import offers
+
+    path = Path(which)
+    if which and path.suffix in (".yaml", ".yml") and path.is_file():
+        clock = bootstrap.open_clock(settings)
+        loaded = offers.load(
+            path.parent, now=clock.now(), default_time_zone=settings.community.time_zone
+        )
+        return path.parent, replace(
+            loaded,
+            offers=tuple(one for one in loaded.offers if one.source == path.name),
+            problems=tuple(one for one in loaded.problems if one.path.name == path.name),
+        )
+    loaded = _promotions(settings, database).load()
+    if which:
+        wanted = tuple(one for one in loaded.offers if one.id == which)
+        loaded = replace(loaded, offers=wanted, problems=())
+    return settings.offers.folder, loaded
+
+
+def _print_findings(rows: list[dict[str, Any]], count: int) -> None:
+    for row in rows:
+        where = f"{row['file']}:{row['line']}" if row["line"] else row["file"]
+        typer.echo(f"{row['severity']:5}  {where}  {row['place']}  {row['rule']}")
+        typer.echo(f"       {row['why']}")
+        typer.echo(f"       {row['law']} {row['article']} ({row['checked']})")
+        if row["suggestion"] is not None:
+            suggested = row["suggestion"].strip() or "（删去）"
+            typer.echo(f"       {row['matched'] or '+'} → {suggested}")
+    blocked = len({row["offer"] for row in rows if row["severity"] == "block"})
+    typer.echo(f"{count} offers reviewed: {blocked} blocked, {len(rows)} findings")

@@ -264,9 +264,21 @@ class Pacing(Part):
     reconcile_seconds: float = Field(20, ge=0)
 
 
+class Review(Part):
+    """What the copy of offers is held against, where an offer declares nothing else."""
+
+    market: Literal["CN", "JP"] = "CN"
+    goods: Literal["general", "cosmetics", "health_food", "food", "medical"] = "general"
+    allowed_hosts: tuple[str, ...] = ()
+    blocked_words: tuple[str, ...] = ()
+    doubtful_words: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
 class Offers(Part):
     folder: Path = Path("schedules/offers")
     horizon_days: int = Field(32, ge=1, le=400)
+    review: Review = Review()
 
 
 class Texts(Part):
