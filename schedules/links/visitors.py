@@ -19,8 +19,8 @@ _PREVIEWS = re.compile(
     r"|redditbot|embedly|preview|mattermost|iframely",
     re.IGNORECASE,
 )
-_MACHINES = re.compile(
-    r"bot\b|bot[/;_-]|crawl|spider|slurp|scan|monitor|uptime|headless|phantomjs|puppeteer"
+_MACHINES = re.compile(  # CUBOT makes phones
+    r"(?<!cu)bot(?![a-z])|crawl|spider|slurp|scan|monitor|uptime|headless|phantomjs|puppeteer"
     r"|playwright|curl|wget|python|aiohttp|httpx|go-http|okhttp|java/|apache-http|libwww|axios"
     r"|node-fetch|undici|ruby|php|scrapy|postman|insomnia",
     re.IGNORECASE,
