@@ -168,9 +168,6 @@ def test_an_entry_goes_its_round_in_each_language(
     entry.locator("button.edit").click()
     page.locator(".knowledge-editor textarea").fill("上午十一点。")
     page.locator(".knowledge-editor .save").click()
-    expect(entry.locator(".entry-text")).to_contain_text("十一点")
-    if not entry.locator(".versions").count():
-        entry.locator(".entry-row").click()
     expect(entry.locator(".versions del")).to_have_text("上午十点。")
     expect(entry.locator(".versions ins")).to_have_text("上午十一点。")
     entry.locator("button.retire").click()

@@ -27,6 +27,7 @@ export const Entries = {
       if (asked === this.asked) this.loading = false;
     },
     reload() { this.load(this.found?.offset ?? 0); if (this.open) this.show(this.open.id, true); },
+    replaced(id) { this.open = null; this.load(this.found?.offset ?? 0); this.show(id, true); },
     type() { clearTimeout(this.typing); this.typing = setTimeout(() => this.load(), 250); },
     async show(id, again = false) {
       if (!again && this.open?.id === id) { this.open = null; return; }
@@ -75,6 +76,6 @@ export const Entries = {
         </li>
       </ul>
       <nav v-if="found && found.total > found.size" class="pager" :aria-label="desk.w('entries')"><button type="button" class="secondary previous" :disabled="!found.offset" @click="load(found.offset - found.size)">{{ desk.w("previous") }}</button>
-        <span class="hint">{{ desk.w("n_of", { from: found.offset + 1, to: last, n: found.total }) }}</span><button type="button" class="secondary next" :disabled="last >= found.total" @click="load(found.offset + found.size)">{{ desk.w("next") }}</button></nav>
+        <span class="hint">{{ desk.w("n_of", { from: found.offset + 1, to: last, n: found.total }) }}</span><button type="button" class="secondary next" :disabled="loading || last >= found.total" @click="load(found.offset + found.size)">{{ desk.w("next") }}</button></nav>
     </div>`,
 };

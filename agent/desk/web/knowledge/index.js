@@ -48,10 +48,11 @@ export default {
       this.saving = true;
       this.refused = "";
       try {
-        await this.desk.act(made.entry ? "edit" : "write", { ...made, id: made.entry ?? made.draft });
+        const told = await this.desk.act(made.entry ? "edit" : "write", { ...made, id: made.entry ?? made.draft });
         this.desk.tell(this.desk.w(made.entry ? "saved" : "draft_saved"));
         this.editing = null;
         if (!made.entry && this.tab !== "drafts") this.go("drafts");
+        else if (made.entry) this.$refs.part?.replaced?.(told.id);
         else this.$refs.part?.reload?.();
       } catch (trouble) { this.refused = trouble.words ?? this.desk.w("something_wrong"); }
       this.saving = false;
