@@ -12,7 +12,7 @@ from agent.desk.inbox.acting import Acts
 from agent.desk.inbox.asking import Wanted, row_id, wanted
 from agent.desk.inbox.drawing import drawn
 from agent.desk.inbox.interpreting import Interpreting
-from agent.desk.inbox.reading import surroundings
+from agent.desk.inbox.reading import CHANGES, surroundings
 from agent.desk.inbox.shapes import canned_shape, ticket_shape, view_shape
 from agent.desk.inbox.words import INBOX
 from agent.desk.shapes import millis
@@ -67,8 +67,8 @@ class InboxPage(Acts, Interpreting):
         return drawn(state, self._)
 
     def hears(self, topic: str) -> bool:
-        if topic == "tickets":
-            self._list_changed = self._ticket_changed = True
+        if topic in CHANGES:
+            self._list_changed = True
         elif topic == f"ticket:{self._open}" or topic in self._groups_of_ticket:
             self._ticket_changed = True
         else:
@@ -80,6 +80,7 @@ class InboxPage(Acts, Interpreting):
         patch: Json = {}
         if self._list_changed or moment - self._listed_at > _READ_ANYWAY_SECONDS:
             patch |= await self._list()
+            self._see_whether_the_ticket_changed()
         if self._open is not None:
             if moment - self._looked_at > _LOOK_SECONDS:
                 await self._look()
@@ -88,6 +89,11 @@ class InboxPage(Acts, Interpreting):
         if patch:
             patch["now"] = millis(self.ports.now())
         return patch
+
+    def _see_whether_the_ticket_changed(self) -> None:
+        if self._ticket is not None and self._open is not None:
+            line = self._lines.get(self._open)
+            self._ticket_changed |= line is None or line["version"] != self._ticket["version"]
 
     async def closed(self) -> None:
         if self._open is not None:

@@ -25,6 +25,8 @@ _FRESH_SECONDS = 0.5  # how old what another page has read may be, where nothing
 _APART_SECONDS = 0.1  # between two reads of one list
 _MOST_KEPT = 200
 _NOBODY = -1
+CHANGES = frozenset({"tickets", "decided"})
+"""Topics after which the inbox may be another: what the bot decides opens tickets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ class InboxReader:
         self._listening.enter_context(feed.listening(self._hear))
 
     def _hear(self, topic: str) -> None:
-        if topic == "tickets":
+        if topic in CHANGES:
             self._generation += 1
 
     async def listed(self, filters: Filters, limit: int, user_id: int) -> Listed:
