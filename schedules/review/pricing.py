@@ -156,4 +156,6 @@ def _amount(match: re.Match[str], unit: int) -> int | None:
 
 
 def _money(amount: int, unit: int) -> str:
-    return f"{Decimal(amount) / unit:f}".rstrip("0").rstrip(".") if unit > 1 else str(amount)
+    """``25850`` fen as 258.5, ``5000000`` as 50000, and yen as they are."""
+    whole, part = divmod(amount, unit)
+    return f"{whole}.{part:02}".rstrip("0") if part else str(whole)
