@@ -12,7 +12,7 @@ from agent.desk.inbox.acting import Acts
 from agent.desk.inbox.asking import Wanted, row_id, wanted
 from agent.desk.inbox.drawing import drawn
 from agent.desk.inbox.interpreting import Interpreting
-from agent.desk.inbox.reading import CHANGES, surroundings
+from agent.desk.inbox.reading import may_change_the_inbox, surroundings
 from agent.desk.inbox.shapes import canned_shape, ticket_shape, view_shape
 from agent.desk.inbox.words import INBOX
 from agent.desk.shapes import millis
@@ -67,13 +67,11 @@ class InboxPage(Acts, Interpreting):
         return drawn(state, self._)
 
     def hears(self, topic: str) -> bool:
-        if topic in CHANGES:
-            self._list_changed = True
-        elif topic == f"ticket:{self._open}" or topic in self._groups_of_ticket:
-            self._ticket_changed = True
-        else:
-            return False
-        return True
+        about_list = may_change_the_inbox(topic)
+        about_ticket = topic == f"ticket:{self._open}" or topic in self._groups_of_ticket
+        self._list_changed |= about_list
+        self._ticket_changed |= about_ticket
+        return about_list or about_ticket
 
     async def changes(self) -> Json:
         moment = asyncio.get_running_loop().time()

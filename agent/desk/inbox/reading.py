@@ -25,8 +25,6 @@ _FRESH_SECONDS = 0.5  # how old what another page has read may be, where nothing
 _APART_SECONDS = 0.1  # between two reads of one list
 _MOST_KEPT = 200
 _NOBODY = -1
-CHANGES = frozenset({"tickets", "decided"})
-"""Topics after which the inbox may be another: what the bot decides opens tickets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +59,7 @@ class InboxReader:
         self._listening.enter_context(feed.listening(self._hear))
 
     def _hear(self, topic: str) -> None:
-        if topic in CHANGES:
+        if may_change_the_inbox(topic):
             self._generation += 1
 
     async def listed(self, filters: Filters, limit: int, user_id: int) -> Listed:
@@ -101,6 +99,11 @@ class InboxReader:
             counts=counts_shape(found.counts, 0),
             more=found.more,
         )
+
+
+def may_change_the_inbox(topic: str) -> bool:
+    """What is decided about a group's messages is told as the group's topic; it opens tickets."""
+    return topic in ("tickets", "decided") or topic.startswith("group:")
 
 
 def _mine(connection: Connection, user_id: int) -> int:
