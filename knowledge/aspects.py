@@ -145,17 +145,20 @@ def meets(aspect: str, asked: frozenset[str]) -> float:
     return _NEARLY if any(also in asked for also in _ALSO.get(aspect, ())) else 0.0
 
 
-def tells(aspect: str, text: str) -> bool:
-    """Whether a plain text bears what the aspect asks for: an amount of money, a time, a place."""
-    return _TOLD[aspect].search(text) is not None
+def told_by(text: str) -> frozenset[str]:
+    """The aspects of which a plain text bears something: an amount of money, a time, a place."""
+    return frozenset(name for name, told in _TOLD.items() if told.search(text))
 
 
-def share_left(wanted: frozenset[str], asked: frozenset[str], text: str | None = None) -> float:
+@lru_cache(maxsize=4_096)
+def share_left(
+    wanted: frozenset[str], asked: frozenset[str], told: frozenset[str] = frozenset()
+) -> float:
     """The share (0..1) of the `wanted` aspects that a question about `asked` leaves open, and that
-    the plain `text`, where there is one, does not tell either."""
+    a text which bears those `told` does not tell either."""
     left = 0.0
     for aspect in wanted:
         met = meets(aspect, asked)
-        if met < 1.0 and not (text is not None and tells(aspect, text)):
+        if met < 1.0 and aspect not in told:
             left += (1.0 - met) * _WORTH.get(aspect, 1.0)
     return left / len(wanted) if wanted else 0.0

@@ -20,7 +20,7 @@ from knowledge import aspects
 from knowledge.audience import Scope, ScopeKind
 from knowledge.catalog import Entry
 from knowledge.facts import claims
-from knowledge.language import Language, Terms, asks_for, pairs, plain, sought
+from knowledge.language import Language, Terms, pairs, plain, sought, ways_of_asking
 
 # Questions that share this much of their terms ask the same, if they ask in the same way.
 _ALIKE = 0.8
@@ -96,9 +96,13 @@ def _worded_alike(entries: Iterable[Entry]) -> Iterator[tuple[Entry, Entry]]:
             before[bare] = entry
 
 
+_Way = tuple[frozenset[int], frozenset[object]]
+"""A question's ways of asking, and the model numbers it names."""
+
+
 def _asking_alike(entries: Iterable[Entry], language: Language) -> Iterator[tuple[Entry, Entry]]:
     """FAQ entries whose questions ask the same."""
-    asked: list[tuple[Entry, frozenset[object], object]] = []
+    asked: list[tuple[Entry, frozenset[object], _Way]] = []
     holders: dict[object, list[int]] = defaultdict(list)
     for entry in entries:
         if not entry.question:
@@ -106,7 +110,8 @@ def _asking_alike(entries: Iterable[Entry], language: Language) -> Iterator[tupl
         terms = language.question_terms(plain(entry.question))
         held = _held(terms)
         if held:
-            way = asks_for(entry.question, terms)[-1]
+            # MT-01 and MT-02 share everything else that a question says.
+            way = ways_of_asking(plain(entry.question)), _model_numbers(held)
             for term in held:
                 holders[term].append(len(asked))
             asked.append((entry, held, way))
@@ -119,9 +124,7 @@ def _asking_alike(entries: Iterable[Entry], language: Language) -> Iterator[tupl
         }
         for other in sorted(near):
             rival, theirs, their_way = asked[other]
-            shared = len(held & theirs) / len(held | theirs)
-            numbers_differ = _model_numbers(held) != _model_numbers(theirs)
-            if shared >= _ALIKE and way == their_way and not numbers_differ:
+            if way == their_way and len(held & theirs) / len(held | theirs) >= _ALIKE:
                 yield rival, entry
 
 
@@ -214,9 +217,8 @@ def _held(terms: Terms) -> frozenset[object]:
     return frozenset({*terms.concepts, *terms.words, *together})
 
 
-def _model_numbers(held: frozenset[object]) -> set[object]:
-    """MT-01 and MT-02 share everything else that a question says."""
-    return {term for term in held if isinstance(term, str) and any(c.isdigit() for c in term)}
+def _model_numbers(held: frozenset[object]) -> frozenset[object]:
+    return frozenset(term for term in held if isinstance(term, str) and any(map(str.isdigit, term)))
 
 
 def _meet(one: Entry, other: Entry) -> bool:

@@ -322,12 +322,21 @@ _WAYS_OF_ASKING = (
 _ASKED_BY = re.compile("|".join(f"({pattern})" for _, pattern in _WAYS_OF_ASKING))
 
 
+def ways_of_asking(text: str) -> frozenset[int]:
+    """How a plain question asks (怎么, 为什么, 谁 …), as something to compare."""
+    return frozenset(match.lastindex or 0 for match in _ASKED_BY.finditer(text))
+
+
 def asks_for(text: str, terms: Terms) -> tuple[object, ...]:
-    """What a question asks, as something to compare: its terms in no order, and its way of asking
-    (怎么, 为什么, 多少 …). Equal for questions that differ in particles or paraphrases alone."""
-    ways = {match.lastindex for match in _ASKED_BY.finditer(plain(text))}
+    """What a question asks, as something to compare: its terms in no order, and its ways of asking.
+    Equal for questions that differ in particles or paraphrases alone."""
+    return asking(terms, ways_of_asking(plain(text)))
+
+
+def asking(terms: Terms, ways: frozenset[int]) -> tuple[object, ...]:
+    """`asks_for` of a question whose ways of asking are known."""
     together = {pair for run in (*terms.runs, *terms.light) for pair in pairs(run) or [run]}
-    return frozenset(terms.concepts), frozenset(terms.words), frozenset(together), frozenset(ways)
+    return frozenset(terms.concepts), frozenset(terms.words), frozenset(together), ways
 
 
 def leans(text: str) -> bool:

@@ -7,27 +7,38 @@ other processes see whole commits only; a writer that is killed leaves the last 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
 from math import log
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import tantivy
 
+from knowledge.aspects import asked_about, told_by
 from knowledge.audience import SearchScope
-from knowledge.language import Language, Terms, asks_for, pairs, plain
+from knowledge.language import Language, Terms, asking, pairs, plain, ways_of_asking
 
 _FOREVER = 2**62
 _HEAP_BYTES = 16_000_000
 _MOST_TERMS = 48
-_MOST_REMEMBERED = 20_000
+_MOST_REMEMBERED = 10_000
+# Records in memory, some kilobytes each.
+_MOST_RECORDS = 500
+
+Derived = TypeVar("Derived")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
-    """An entry as retrieval sees it; `asked` and `told` are laid out by `Language.searchable`."""
+    """An entry as retrieval sees it; `asked` and `told` are laid out by `Language.searchable`.
+
+    Of FAQ entries, `aspects` are those that the question asks for, `tells` those that the text
+    bears (`knowledge.aspects`), and `ways` are its ways of asking (`language.ways_of_asking`).
+    """
 
     entry_id: int
     kind: str
@@ -43,11 +54,19 @@ class Record:
     validity: tuple[int, int]
     marks: tuple[str, ...]
     changed: int
+    aspects: frozenset[str]
+    tells: frozenset[str]
+    ways: frozenset[int]
 
-    @property
+    @cached_property
     def asks_for(self) -> tuple[object, ...]:
         """Equal for questions that ask the same, whatever their particles and paraphrases."""
-        return asks_for(self.question or "", self.terms)
+        return asking(self.terms, self.ways)
+
+    @cached_property
+    def worded(self) -> str:
+        """The text without its spacing."""
+        return "".join(self.text.split())
 
     def open_to(self, scope: SearchScope, instant: int) -> bool:
         """Whether a group may be told this at `instant` (microseconds since 1970 UTC)."""
@@ -94,16 +113,17 @@ class Lexicon:
     def reload(self) -> None:
         """Look at the newest commit."""
         self._index.reload()
-        self._searcher = self._index.searcher()
-        self._frequency: dict[str, int] = {}
-        self.size: int = self._searcher.num_docs
-        self._scoped = self._searcher.doc_freq("mark", "scoped") > 0
-        self._bounded = self._searcher.doc_freq("mark", "bounded") > 0
+        self._commit = _Commit(self._index.searcher())
+
+    @property
+    def size(self) -> int:
+        """How many entries there are."""
+        return self._commit.size
 
     @property
     def scoped(self) -> bool:
         """Whether any entry is for some groups only."""
-        return self._scoped
+        return self._commit.scoped
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -119,20 +139,23 @@ class Lexicon:
 
     def weight(self, term: str) -> float:
         """How much a term tells: BM25's inverse document frequency; highest when unknown."""
-        return log(1 + (self.size + 0.5) / (self.frequency(term) + 0.5))
+        return self._commit.weight(term)
 
     def frequency(self, term: str) -> int:
         """In how many entries a term occurs."""
-        known = self._frequency.get(term)
-        if known is None:
-            if len(self._frequency) > _MOST_REMEMBERED:
-                self._frequency.clear()
-            known = self._frequency[term] = int(self._searcher.doc_freq("told", term))
-        return known
+        return self._commit.frequency(term)
 
     def asked(self, term: str) -> int:
         """In how many entries' questions, headings and tags a term occurs."""
-        return int(self._searcher.doc_freq("asked", term))
+        return self._commit.asked(term)
+
+    def derived(self, make: Callable[[Lexicon], Derived]) -> Derived:
+        """What `make` makes of the newest commit, made once for each."""
+        known = self._commit.derived
+        found = known.get(make)
+        if found is None:
+            found = known[make] = make(self)
+        return cast(Derived, found)
 
     def search(self, terms: Terms, scope: SearchScope, instant: int, limit: int) -> list[Hit]:
         """The best entries by BM25 among those this group may see now."""
@@ -180,18 +203,20 @@ class Lexicon:
         wanted = list(ids)
         if not wanted:
             return []
-        query = tantivy.Query.term_set_query(self._schema, "entry", wanted)
-        found = self._hits(query, len(wanted))
+        # Term by term: a query for a set of terms walks the dictionary of all entries.
+        query, should = tantivy.Query, tantivy.Occur.Should
+        each = [(should, query.term_query(self._schema, "entry", one)) for one in wanted]
+        found = self._hits(query.boolean_query(each), len(wanted))
         return [hit.record for hit in found if hit.record.open_to(scope, instant)]
 
     def _allowed(self, query: Any, scope: SearchScope, instant: int) -> Any:
         """Only what the group may see and what is valid takes part in the scoring."""
         make, must = tantivy.Query, tantivy.Occur.Must
         clauses = [(must, query)]
-        if self._scoped:
+        if self._commit.scoped:
             marks = make.term_set_query(self._schema, "mark", ["all", *scope.marks])
             clauses.append((must, make.const_score_query(marks, 0.0)))
-        if self._bounded:
+        if self._commit.bounded:
             integer = tantivy.FieldType.Integer
             begun = make.range_query(
                 self._schema, "valid_from", integer, lower_bound=-_FOREVER, upper_bound=instant
@@ -204,11 +229,39 @@ class Lexicon:
         return query if len(clauses) == 1 else make.boolean_query(clauses)
 
     def _hits(self, query: Any, limit: int) -> list[Hit]:
-        found = self._searcher.search(query, limit, count=False).hits
-        return [
-            Hit(_record(cast(bytes, self._searcher.doc(address).get_first("record"))), score)
-            for score, address in found
-        ]
+        commit = self._commit
+        found = commit.searcher.search(query, limit, count=False).hits
+        return [Hit(commit.record(address), score) for score, address in found]
+
+
+class _Commit:
+    """What one commit holds, and what was read of it and may be asked again."""
+
+    def __init__(self, searcher: Any) -> None:
+        self.searcher = searcher
+        self.size: int = searcher.num_docs
+        self.scoped: bool = searcher.doc_freq("mark", "scoped") > 0
+        self.bounded: bool = searcher.doc_freq("mark", "bounded") > 0
+        self.derived: dict[object, object] = {}
+        remembering = lru_cache(maxsize=_MOST_REMEMBERED)
+        self.frequency: Callable[[str], int] = remembering(partial(searcher.doc_freq, "told"))
+        self.asked: Callable[[str], int] = remembering(partial(searcher.doc_freq, "asked"))
+        self.weight: Callable[[str], float] = remembering(self._weight)
+        self._records: OrderedDict[tuple[int, int], Record] = OrderedDict()
+
+    def _weight(self, term: str) -> float:
+        return log(1 + (self.size + 0.5) / (self.frequency(term) + 0.5))
+
+    def record(self, address: Any) -> Record:
+        place = (address.segment_ord, address.doc)
+        found = self._records.get(place)
+        if found is None:
+            if len(self._records) >= _MOST_RECORDS:
+                # One for one: to drop all of them at once would cost a question half a millisecond.
+                self._records.popitem(last=False)
+            found = _record(cast(bytes, self.searcher.doc(address).get_first("record")))
+            self._records[place] = found
+        return found
 
 
 class Writer:
@@ -250,10 +303,12 @@ class Writer:
         so is `changed`, when the entry was last worded.
         """
         about = plain("\n".join((question or "", heading, *tags)))
-        told = f"{about}\n{plain(text)}"
+        said = plain(text)
+        told = f"{about}\n{said}"
         begins = -_FOREVER if validity[0] is None else validity[0]
         ends = _FOREVER if validity[1] is None else validity[1]
         terms = self._language.question_terms(plain(question or heading.rpartition(" > ")[2]))
+        titled = plain(question or heading) if kind == "faq" else ""
         document = tantivy.Document()
         document.add_unsigned("entry", entry_id)
         document.add_text("asked", " ".join(self._language.index_terms(about)))
@@ -270,7 +325,8 @@ class Writer:
             entry_id, kind, source, title, heading, question, text, tags,
             self._language.searchable(about), self._language.searchable(told),
             [terms.concepts, terms.words, terms.runs, terms.light], [begins, ends], marks,
-            changed,
+            changed, [*asked_about(titled)], [*told_by(said)] if titled else [],
+            [*ways_of_asking(plain(question or ""))] if titled else [],
         ]  # fmt: skip
         document.add_bytes("record", json.dumps(record, ensure_ascii=False).encode())
         self._writer.add_document(document)
@@ -289,10 +345,10 @@ class Writer:
 def _record(stored: bytes) -> Record:
     (
         entry_id, kind, source, title, heading, question, text, tags, asked, told, terms,
-        validity, marks, changed,
+        validity, marks, changed, aspects, tells, ways,
     ) = json.loads(stored)  # fmt: skip
     return Record(
         entry_id, kind, source, title, heading, question, text, tuple(tags), asked, told,
         Terms(*map(tuple, terms)), (validity[0], validity[1]), tuple(marks),
-        changed,
+        changed, frozenset(aspects), frozenset(tells), frozenset(ways),
     )  # fmt: skip

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import exp, log, log1p
 from typing import TYPE_CHECKING
 
 from knowledge import aspects
-from knowledge.language import Terms, pairs, plain, sought
+from knowledge.language import Terms, pairs, sought
 from knowledge.paraphrases import RELATED
 
 if TYPE_CHECKING:
@@ -90,100 +90,139 @@ class Evidence:
         return replace(self, close=close)
 
 
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """A concept or a Latin word: how it is written in searchable text and what it weighs."""
+
+    needle: str
+    weight: float
+    known: bool
+    asked_elsewhere: bool
+    relatives: tuple[str, ...]
+    topic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run of characters with the pairs in it; for each character its weight and what a lone one
+    is worth of it; the weight that nothing known covers. `stretches` are what is left without
+    question words, each with its pairs and whether other entries' questions hold all of them."""
+
+    text: str
+    joined: tuple[str, ...]
+    weights: tuple[float, ...]
+    lone: tuple[float, ...]
+    total: float
+    unknown: float
+    stretches: tuple[tuple[str, tuple[str, ...], bool], ...]
+
+
+class _Weights:
+    """What terms and runs weigh in this commit of a knowledge base. Names and question words
+    return with every entry of one product, and are weighed once."""
+
+    def __init__(self, words: Lexicon) -> None:
+        self._words = words
+        self._heaviest = words.weight(UNHEARD_OF)
+        self.term = lru_cache(maxsize=_MOST_WEIGHED)(self._term)
+        self.run = lru_cache(maxsize=_MOST_WEIGHED)(self._run)
+
+    def _term(self, term: str) -> _Term:
+        words = self._words
+        related = RELATED.get(term.strip("≈~"), ())
+        return _Term(
+            sought(term), words.weight(term), words.frequency(term) > 0, words.asked(term) > 0,
+            tuple(sought(f"≈{one}") for one in related), term not in aspects.ASKED_BY_CONCEPT,
+        )  # fmt: skip
+
+    def _run(self, run: str, counts: float) -> _Run:
+        weight, frequency = self._words.weight, self._words.frequency
+        joined = tuple(pairs(run))
+        known = [weight(pair) if frequency(pair) else 0.0 for pair in joined]
+        weights: list[float] = []
+        lone: list[float] = []
+        unknown = 0.0
+        for place, character in enumerate(run):
+            best = max(known[max(0, place - 1) : place + 1], default=0.0)
+            lone.append(_LONE if best or len(run) == 1 else _LONE_OF_UNKNOWN)
+            if not best and len(run) == 1 and frequency(character):
+                # A lone character between fillers (用, 买, 送) is rarely the topic.
+                best = weight(character) / 2
+            elif not best:
+                best = self._heaviest if len(run) > 1 else self._heaviest / 2
+                unknown += best * counts / 2
+            weights.append(best * counts / 2)
+        stretches = tuple(map(self._stretch, filter(None, aspects.without_asking(run).split("|"))))
+        return _Run(run, joined, tuple(weights), tuple(lone), sum(weights), unknown, stretches)
+
+    def _stretch(self, text: str) -> tuple[str, tuple[str, ...], bool]:
+        joined = tuple(pairs(text))
+        return text, joined, bool(joined) and all(map(self._words.asked, joined))
+
+
+# Terms and runs in memory, a kilobyte at the most each.
+_MOST_WEIGHED = 2_000
+
+
 class Weighed:
-    """A question's terms with their weights in this knowledge base; `asking` for one that somebody
-    asks, which is looked up in other entries' questions, too.
+    """A question's terms with their weights in this knowledge base.
 
     In a question in another language, of which concepts alone are known, words count little.
     """
 
-    __slots__ = (
-        "_needles",
-        "_relatives",
-        "_runs",
-        "_stretches",
-        "_topics",
-        "latin",
-        "total",
-        "unknown",
-    )
+    __slots__ = ("_needles", "_runs", "_stretches", "_topics", "latin", "total", "unknown")
 
-    def __init__(
-        self, parts: Sequence[tuple[Terms, float]], words: Lexicon, *, asking: bool = True
-    ) -> None:
-        weight, frequency = words.weight, words.frequency
-        heaviest = weight(UNHEARD_OF)
-        self._needles: list[tuple[str, float]] = []
-        self._relatives: dict[str, tuple[str, ...]] = {}
-        self._topics: list[tuple[str, float, bool]] = []
-        self._stretches: list[tuple[str, float, bool]] = []
-        self._runs: list[tuple[str, list[str], list[float], list[float]]] = []
+    def __init__(self, parts: Sequence[tuple[Terms, float]], words: Lexicon) -> None:
+        weights = words.derived(_Weights)
+        self._needles: list[tuple[str, float, tuple[str, ...]]] = []
+        self._topics: list[tuple[str, float, bool, tuple[str, ...]]] = []
+        self._stretches: list[tuple[float, str, tuple[str, ...], bool]] = []
+        self._runs: list[_Run] = []
         self.total = self.unknown = 0.0
         self.latin = [word for terms, _ in parts for word in terms.words]
         for terms, counts in parts:
-            strange = {word for word in terms.words if not frequency(word)}
-            abroad = len(strange) > max(1, len(terms.runs)) and any(map(frequency, terms.concepts))
-            for term in (*terms.concepts, *terms.words):
-                worth = weight(term) * counts * _BY_KIND.get(term, 1.0 if term[0] == "≈" else 1.4)
-                if abroad and term in strange:
+            strange = {word for word in terms.words if not weights.term(word).known}
+            abroad = len(strange) > max(1, len(terms.runs)) and any(
+                weights.term(concept).known for concept in terms.concepts
+            )
+            for name in (*terms.concepts, *terms.words):
+                term = weights.term(name)
+                kind = _BY_KIND.get(name, 1.0 if name[0] == "≈" else 1.4)
+                worth, light = term.weight * counts * kind, counts
+                if abroad and name in strange:
                     worth *= _LIGHT
-                self._needles.append((sought(term), worth))
+                    light *= _LIGHT
+                self._needles.append((term.needle, worth, term.relatives))
                 self.total += worth
-                if not frequency(term):
+                if not term.known:
                     self.unknown += worth
-                if relatives := RELATED.get(term.strip("≈~")):
-                    self._relatives[sought(term)] = tuple(sought(f"≈{one}") for one in relatives)
-                if term not in aspects.ASKED_BY_CONCEPT:
-                    light = counts * _LIGHT if abroad and term in strange else counts
-                    elsewhere = asking and words.asked(term) > 0
-                    self._topics.append((sought(term), light, elsewhere))
-            runs = [(run, counts) for run in terms.runs]
-            for run in terms.runs:
-                stretches = aspects.without_asking(run).split("|")
-                for stretch in filter(None, stretches):
-                    joined = pairs(stretch) if asking else []
-                    elsewhere = bool(joined) and all(map(words.asked, joined))
-                    self._stretches.append((stretch, counts, elsewhere))
-            for run, counts in runs + [(run, counts * _LIGHT) for run in terms.light]:
-                joined = pairs(run)
-                known = [weight(pair) if frequency(pair) else 0.0 for pair in joined]
-                weights: list[float] = []
-                lone: list[float] = []
-                for place, character in enumerate(run):
-                    best = max(known[max(0, place - 1) : place + 1], default=0.0)
-                    lone.append(_LONE if best or len(run) == 1 else _LONE_OF_UNKNOWN)
-                    if not best and len(run) == 1 and frequency(character):
-                        # A lone character between fillers (用, 买, 送) is rarely the topic.
-                        best = weight(character) / 2
-                    elif not best:
-                        best = heaviest if len(run) > 1 else heaviest / 2
-                        self.unknown += best * counts / 2
-                    weights.append(best * counts / 2)
-                self._runs.append((run, joined, weights, lone))
-                self.total += sum(weights)
+                if term.topic:
+                    self._topics.append((term.needle, light, term.asked_elsewhere, term.relatives))
+            for text in terms.runs:
+                run = weights.run(text, counts)
+                self._note(run)
+                self._stretches.extend((counts, *stretch) for stretch in run.stretches)
+            for text in terms.light:
+                self._note(weights.run(text, counts * _LIGHT))
+
+    def _note(self, run: _Run) -> None:
+        self._runs.append(run)
+        self.total += run.total
+        self.unknown += run.unknown
 
     def covered_by(self, text: str) -> float:
         """The share of the weight that a searchable text covers; 0 for a question without topic."""
         if not self.total:
             return 0.0
-        found = sum(worth * self._told(needle, text) for needle, worth in self._needles)
-        for run, joined, weights, lone in self._runs:
-            before = False
-            last = len(run) - 1
-            for place, worth in enumerate(weights):
-                here = place < last and joined[place] in text
-                if here or before:
-                    found += worth
-                elif run[place] in text:
-                    found += worth if last == 0 else worth * lone[place]
-                before = here
+        found = 0.0
+        for needle, worth, relatives in self._needles:
+            if needle in text:
+                found += worth
+            elif relatives and _any_in(text, relatives):
+                found += worth * _RELATIVE
+        for run in self._runs:
+            found = _with_run(found, run, text)
         return found / self.total
-
-    def _told(self, needle: str, text: str) -> float:
-        if needle in text:
-            return 1.0
-        relatives = self._relatives.get(needle)
-        return _RELATIVE if relatives and any(one in text for one in relatives) else 0.0
 
     def evenly_held_by(self, text: str) -> float:
         """The share of the topics that a searchable text holds, the rare and the common ones alike;
@@ -194,24 +233,25 @@ class Weighed:
         """`evenly_held_by`, and the share of the topics of which the text holds nothing though
         other entries are about them."""
         held = total = elsewhere = 0.0
-        for needle, counts, known in self._topics:
+        for needle, counts, known, relatives in self._topics:
             total += counts
-            told = self._told(needle, text)
-            held += counts * told
-            elsewhere += counts * (known and not told)
-        for run, counts, known in self._stretches:
-            if len(run) == 1:
+            if needle in text:
+                held += counts
+            elif relatives and _any_in(text, relatives):
+                held += counts * _RELATIVE
+            elif known:
+                elsewhere += counts
+        for counts, run, joined, known in self._stretches:
+            if not joined:
                 counts *= _SHORT
-            joined = [pair in text for pair in pairs(run)]
-            share = 0.0
-            for place, character in enumerate(run):
-                if any(joined[max(0, place - 1) : place + 1]):
-                    share += 1.0
-                elif character in text:
-                    share += _ALONE if joined else 1.0
             total += counts
+            if run in text:
+                held += counts
+                continue
+            share = _share_held(run, joined, text)
             held += counts * share / len(run)
-            elsewhere += counts * (known and not share)
+            if known and not share:
+                elsewhere += counts
         return (held / total, elsewhere / total) if total else (1.0, 0.0)
 
     def covered_closely(self, text: str) -> float:
@@ -231,11 +271,11 @@ class Weighed:
                 place = text.find(needle, place + 1)
             worths.append(worth)
 
-        for needle, worth in self._needles:
+        for needle, worth, _ in self._needles:
             note(needle, worth)
-        for _, joined, weights, _ in self._runs:
-            share = 1.0 if len(joined) == 1 else 0.5
-            for place, pair in enumerate(joined):
+        for run in self._runs:
+            weights, share = run.weights, 1.0 if len(run.joined) == 1 else 0.5
+            for place, pair in enumerate(run.joined):
                 note(pair, (weights[place] + weights[place + 1]) * share)
         places.sort()
         held = [0] * len(worths)
@@ -253,6 +293,44 @@ class Weighed:
                 first += 1
             best = max(best, here)
         return best / self.total
+
+
+def _any_in(text: str, needles: Iterable[str]) -> bool:
+    return any(needle in text for needle in needles)
+
+
+def _with_run(found: float, run: _Run, text: str) -> float:
+    """`found` with the weights of what a text holds of a run added one after another."""
+    if run.text in text:
+        for worth in run.weights:
+            found += worth
+        return found
+    joined, characters = run.joined, run.text
+    before = False
+    last = len(characters) - 1
+    for place, worth in enumerate(run.weights):
+        here = place < last and joined[place] in text
+        if here or before:
+            found += worth
+        elif last and characters[place] in text:
+            found += worth * run.lone[place]
+        before = here
+    return found
+
+
+def _share_held(run: str, joined: Sequence[str], text: str) -> float:
+    """How many of a run's characters a text holds, in a pair of the run or alone."""
+    share = 0.0
+    before = False
+    last = len(joined)
+    for place, character in enumerate(run):
+        here = place < last and joined[place] in text
+        if here or before:
+            share += 1.0
+        elif character in text:
+            share += _ALONE
+        before = here
+    return share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,38 +433,49 @@ LOCAL = Calibration(
 )  # fmt: skip
 
 
-def evidence(
-    record: Record,
-    question: Weighed,
-    haystack: str,
-    words: Lexicon,
-    lexical: float,
-    about: frozenset[str] = frozenset(),
-    valued: frozenset[str] = frozenset(),
-) -> Evidence:
-    """Weigh one record against a question, from afar; `haystack` is the question in searchable
-    form, `lexical` raw BM25, `about` the aspects that the question asks for, `valued` those of
-    which it names a value."""
+class Asked:
+    """A question as entries are weighed against it: `haystack` is its searchable form, `about` the
+    aspects that it asks for, `valued` those of which it names a value."""
+
+    __slots__ = ("about", "haystack", "named", "numbered", "weighed")
+
+    def __init__(
+        self, weighed: Weighed, haystack: str, about: frozenset[str], valued: frozenset[str]
+    ) -> None:
+        self.weighed = weighed
+        self.haystack = haystack
+        self.about = about
+        self.named = about | valued
+        self.numbered = _numbered(haystack)
+
+
+def evidence(record: Record, question: Asked, words: Lexicon, lexical: float) -> Evidence:
+    """Weigh one record against a question, from afar; `lexical` is raw BM25."""
     unit = words.weight(UNHEARD_OF)
-    own = Weighed([(record.terms, 1.0)], words, asking=False)
-    reverse = own.covered_by(haystack) if record.terms else 0.0
+    weighed = question.weighed
     even = even_reverse = 1.0
-    aside = untold = offered = elsewhere = 0.0
+    aside = untold = offered = elsewhere = reverse = 0.0
     other = False
-    # Passages are weighed without, and a look at their text costs.
+    if record.terms:
+        own = Weighed([(record.terms, 1.0)], words)
+        reverse = own.covered_by(question.haystack)
+    # Passages are weighed without.
     if record.kind == "faq":
-        (even, elsewhere), even_reverse = question.evenly(record.told), own.evenly_held_by(haystack)
-        its = _asked_by(record.question or record.heading)
-        aside, offered = aspects.share_left(about, its), aspects.share_left(its, about | valued)
-        untold = aspects.share_left(about, its, plain(record.text)) if aside else 0.0
-        other = _of_another(haystack, record.asked)
+        if record.terms:
+            even_reverse = own.evenly_held_by(question.haystack)
+        even, elsewhere = weighed.evenly(record.told)
+        its = record.aspects
+        aside = aspects.share_left(question.about, its)
+        offered = aspects.share_left(its, question.named)
+        untold = aspects.share_left(question.about, its, record.tells) if aside else 0.0
+        other = bool(question.numbered) and _of_another(question.numbered, record.asked)
     return Evidence(
-        asked=question.covered_by(record.asked),
-        told=question.covered_by(record.told),
+        asked=weighed.covered_by(record.asked),
+        told=weighed.covered_by(record.told),
         close=0.0 if record.kind == "faq" else None,
         reverse=reverse,
-        unknown=question.unknown / question.total if question.total else 1.0,
-        substance=question.total / unit,
+        unknown=weighed.unknown / weighed.total if weighed.total else 1.0,
+        substance=weighed.total / unit,
         lexical=lexical / unit,
         even=even,
         even_reverse=even_reverse,
@@ -404,22 +493,18 @@ _NUMBERED = re.compile(
 )
 
 
-def _of_another(question: str, entry: str) -> bool:
-    """Whether both number the same kind of thing and share no number of it."""
-    asked: dict[str, set[str]] = {}
-    for number, kind in _NUMBERED.findall(question):
-        asked.setdefault(kind, set()).add(number)
-    if not asked:
-        return False
-    its: dict[str, set[str]] = {}
-    for number, kind in _NUMBERED.findall(entry):
-        its.setdefault(kind, set()).add(number)
+def _numbered(text: str) -> dict[str, set[str]]:
+    """The kinds of things that a searchable text counts, with their numbers."""
+    found: dict[str, set[str]] = {}
+    for number, kind in _NUMBERED.findall(text):
+        found.setdefault(kind, set()).add(number)
+    return found
+
+
+def _of_another(asked: Mapping[str, Set[str]], entry: str) -> bool:
+    """Whether an entry numbers the same kind of thing and shares no number of it."""
+    its = _numbered(entry)
     return any(its[kind].isdisjoint(numbers) for kind, numbers in asked.items() if kind in its)
-
-
-@lru_cache(maxsize=4_096)
-def _asked_by(title: str) -> frozenset[str]:
-    return aspects.asked_about(plain(title))
 
 
 # By how much of its own question the best entry must be ahead of one that covers as much.

@@ -106,6 +106,7 @@ class Retrieval:
             for record in beside[: 2 * _CANDIDATES]:
                 hits[record.entry_id] = Hit(record, 0.0)
             found = reading.ranked(hits.values(), near)
+        found = _folded(found)
         passages = _passages(found)
         shown = [(each.score, each.record.kind, each.evidence) for each in found]
         signs = ranking.signs(
@@ -140,18 +141,19 @@ class _Reading:
         self._by = by
         self.terms = Terms.together(part for part, _ in parts)
         self.question = ranking.Weighed(parts, by.words)
-        self._haystack = by.language.searchable(f"{asked}\n{behind}" if behind else asked)
-        self._about, self._valued = aspects.asked_about(asked), aspects.valued(asked)
-        if not self._about and asks(behind):
+        about, valued = aspects.asked_about(asked), aspects.valued(asked)
+        if not about and asks(behind):
             # 那煎茶呢 asks of it what was asked before.
-            self._about = aspects.asked_about(behind)
+            about = aspects.asked_about(behind)
         if not asks(asked):
             # Who only tells of a trouble asks what to do about it.
-            self._valued |= aspects.OF_TROUBLE
+            valued |= aspects.OF_TROUBLE
+        haystack = by.language.searchable(f"{asked}\n{behind}" if behind else asked)
+        self._asked = ranking.Asked(self.question, haystack, about, valued)
         self._judged: dict[int, ranking.Evidence] = {}
 
     def ranked(self, hits: Iterable[Hit], cosines: Mapping[int, float]) -> list[_Ranked]:
-        """These hits, best first, the same answer once."""
+        """These hits, best first."""
         weighed = []
         # What is not among the nearest is no nearer than the last of them.
         least = None if self._by.only_wording else min(cosines.values(), default=None)
@@ -159,15 +161,8 @@ class _Reading:
             record = hit.record
             found = self._judged.get(record.entry_id)
             if found is None:
-                found = self._judged[record.entry_id] = ranking.evidence(
-                    record,
-                    self.question,
-                    self._haystack,
-                    self._by.words,
-                    hit.score,
-                    self._about,
-                    self._valued,
-                )
+                found = ranking.evidence(record, self._asked, self._by.words, hit.score)
+                self._judged[record.entry_id] = found
             unknown = None if record.entry_id in self._by.unembedded else least
             dense = cosines.get(record.entry_id, unknown)
             weighed.append(self._scored(hit, found if dense is None else found.at(dense)))
@@ -181,7 +176,7 @@ class _Reading:
             seen = self._scored(each.hit, each.evidence.seen_close(close))
             weighed[weighed.index(each)] = seen
             weighed.sort(key=_place)
-        return _folded(weighed)
+        return weighed
 
     def _scored(self, hit: Hit, evidence: ranking.Evidence) -> _Ranked:
         return _Ranked(self._by.scale.confidence(hit.record.kind, evidence), hit, evidence)
@@ -214,7 +209,7 @@ def _folded(weighed: Sequence[_Ranked]) -> list[_Ranked]:
     folded: list[_Ranked] = []
     for each in weighed:
         record = each.record
-        worded = "".join(record.text.split())
+        worded = record.worded
         asks = record.asks_for if record.kind == "faq" else None
         # 可以 and 48 元 answer many questions.
         telling = [worded] if len(worded) >= _TELLING else []

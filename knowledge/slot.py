@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-FORMAT = 2
+FORMAT = 3
 _MOST_SLOTS = 64
 
 

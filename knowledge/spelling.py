@@ -30,7 +30,6 @@ _SHORTEST_WORD, _LONG_WORD = 4, 8
 _MOST_STRETCHES, _MOST_HOLDERS = 4, 3
 # They stand beside anything.
 _PARTICLES = frozenset("吗呢吧啊呀的了着过么嘛哦哈啦不没我你他她它咋啥谁个")
-_NOTHING = "\0"
 # MT-8, MT-08 and MT-008 are one model number.
 _WIDTHS = (1, 2, 3)
 _DIGIT_LIKE = str.maketrans("oil", "011")
@@ -83,14 +82,26 @@ def _instead(
     found = ""
     for changed, first, last, beside in _slips(run, start, end, loosely):
         meant = changed[first:last]
-        word = words.asked(language.means(meant) or _NOTHING)
+        concept = language.means(meant)
+        word = words.asked(concept) if concept else 0
         if beside and not word:
             continue
         # In running text any two characters stand side by side somewhere; questions name topics.
-        held = word or min(words.asked(pair) for pair in pairs(meant))
+        held = word or _side_by_side(meant, words)
         if held and (bool(word), held) > best and _names_something(changed, meant, language):
             best, found = (bool(word), held), changed
     return found
+
+
+def _side_by_side(meant: str, words: Lexicon) -> int:
+    """How many questions hold the rarest of its pairs."""
+    least = 0
+    for pair in pairs(meant):
+        held = words.asked(pair)
+        if not held:
+            return 0
+        least = min(least or held, held)
+    return least
 
 
 def _slips(run: str, start: int, end: int, loosely: bool) -> Iterator[tuple[str, int, int, bool]]:

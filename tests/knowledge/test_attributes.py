@@ -215,8 +215,8 @@ def test_a_question_that_names_a_value_asks_about_its_aspect(
 
 
 def test_an_amount_of_money_tells_a_price_and_a_number_of_hours_tells_none() -> None:
-    assert aspects.tells("price", "每瓶 45 元")
-    assert not aspects.tells("price", "大杯 45 小时")
+    assert "price" in aspects.told_by("每瓶 45 元")
+    assert "price" not in aspects.told_by("大杯 45 小时")
 
 
 @pytest.mark.parametrize(
