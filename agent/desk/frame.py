@@ -276,7 +276,7 @@ class DeskPage:
     # -- keeping current ------------------------------------------------------------
 
     def _hear(self, topic: str) -> None:
-        if topic == "sessions" or self.hears(topic):
+        if topic == "sessions" or (self._allowed and self.hears(topic)):
             self._changed.set()
 
     async def _keep_current(self, client: Client) -> None:

@@ -36,7 +36,7 @@ PEOPLE = (
     ("amy", "Amy", "en", Role.operator),
     ("mei", "小梅", "zh-CN", Role.marketer),
 )
-BENEFITS, SKINCARE = "森露会员福利群", "森露护肤交流群"
+BENEFITS, SKINCARE, NEWCOMERS = "森露会员福利群", "森露护肤交流群", "森露新客体验群"
 
 
 @dataclass
@@ -463,7 +463,7 @@ def test_who_has_no_role_here_is_told_so(desk: Desk, opened: Open) -> None:
 def test_a_restart_loses_neither_ticket_nor_text_and_is_told(
     desk: Desk, operator: Open, member: Page
 ) -> None:
-    ask(member, SKINCARE, "店里可以带宠物进去吗")
+    ask(member, NEWCOMERS, "店里可以带宠物进去吗")
     page = operator("lin")
     number = line(page, "带宠物")
     page.locator(".ticket-line", has_text="带宠物").click()

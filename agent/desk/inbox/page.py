@@ -37,6 +37,7 @@ class InboxPage(Acts, Interpreting):
     _wanted = Wanted()
     _limit = PAGE
     _open: int | None = None
+    _groups_of_ticket: frozenset[str] = frozenset()
     _writing = False
     _looked_at = _ticket_read_at = -_READ_ANYWAY_SECONDS
     _ticket_changed = True
@@ -49,7 +50,6 @@ class InboxPage(Acts, Interpreting):
         self._around: Json = {}
         self._counts: Json = {}
         self._ticket: Json | None = None
-        self._groups_of_ticket: frozenset[str] = frozenset()
         self._wanted = wanted(asked)
         state = await self._list()
         state |= {"filters": self._wanted.shape(), "ticket": None, "draft": None, "soon": 1800}
