@@ -15,10 +15,9 @@ import structlog
 from sqlalchemy import Connection
 
 from agent.database import Database
-from agent.errors import ConfigurationError, Finding, StorageUnavailable, UsageError
+from agent.errors import ConfigurationError, Finding, StorageUnavailable
 from agent.signals import Feed
 from agent.sources import Sources
-from agent.tickets import Lesson
 
 if TYPE_CHECKING:
     from knowledge.answering import Answer, Answerer, NoAnswer, Question
@@ -325,36 +324,3 @@ def _disk_is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def learn(connection: Connection, lesson: Lesson, now: datetime) -> int:
-    """Make one entry for each group of the lesson, or one for all groups; returns the last one's
-    id. What was learned from the same source before and is not replaced is retired.
-
-    Raises `UsageError` where the question has no words to find it by.
-    """
-    from knowledge import audience, catalog
-
-    scopes = (
-        [audience.everybody()]
-        if lesson.groups is None
-        else [audience.for_group(group) for group in lesson.groups]
-    )
-    earlier = catalog.list_entries(connection, source=lesson.source, limit=10_000)
-    try:
-        added = [
-            catalog.add_entry(
-                connection,
-                question=lesson.question,
-                answer=lesson.answer,
-                source=lesson.source,
-                scope=scope,
-                now=now,
-            )
-            for scope in scopes
-        ]
-    except ValueError as error:
-        raise UsageError("这个问题里没有可以检索的文字，不能收入知识库。") from error
-    for entry in earlier:
-        catalog.retire(connection, entry.id, now)
-    return added[-1]

@@ -25,7 +25,6 @@ from agent.config import Settings
 from agent.errors import UsageError
 from agent.replaying.costs import Cost, Prices, tokens
 from agent.replaying.replay import Replayed, Wishes, replay
-from agent.tickets import Lesson
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample_chat.jsonl"
 ROOT = Path(__file__).parents[2]
@@ -47,6 +46,7 @@ FAQ = """question,answer
 """
 NINE = datetime(2026, 11, 16, 1, 0, tzinfo=UTC)
 Turn = dict[str, Any]
+from knowledge import audience, catalog
 
 
 @pytest.fixture
@@ -327,12 +327,12 @@ def test_what_was_learned_counts_only_if_asked_for_and_is_only_read(community: C
 
 
 def learn(community: Community, question: str, answer: str) -> None:
-    from agent.knowledge_base import learn as add
-
     database = bootstrap.open_database(community.settings)
     with database.transaction() as connection:
-        lesson = Lesson(question=question, answer=answer, source="ticket:1", groups=None)
-        add(connection, lesson, NINE)
+        catalog.add_entry(
+            connection, question=question, answer=answer, source="ticket:1",
+            scope=audience.everybody(), now=NINE,
+        )  # fmt: skip
     database.close()
 
 

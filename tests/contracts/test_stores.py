@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from shop import NOW, SATO, Shop, after
@@ -13,12 +13,14 @@ from agent import audit, commands, inbox, outbox, tickets
 from agent.database import Database
 from agent.errors import TicketClosed, UnknownTicket, UsageError
 from agent.inbox import messages
-from agent.knowledge_base import learn
+from agent.learning import Cleaner, Teaching
 from agent.messages import Mention, Text
 from agent.outbox import Delivery
 from agent.splitting import in_parts
 from agent.tickets import Asked, Lesson
 from knowledge import catalog
+
+learn = Teaching(cleaner=Cleaner(), zone=UTC).learn
 
 
 @pytest.fixture
