@@ -62,7 +62,7 @@ _VARIANTS = dict.fromkeys("–—−‐‑‒―﹣", "-") | {"〜": "~", "∼":
 _FOLDED: dict[int, str] = {}
 # What is put between characters to hide a word: it is left out unless letters or digits of the
 # Latin kind stand on both sides, where it means something (3.5, 10-18, best price).
-_SEPARATORS = frozenset(" \t_·•・*~-|.^+=/\\`'’‘“”\"′丨…°●■◆★☆○◇□△▲▼♥♡→←〃︱¦")
+_SEPARATORS = frozenset(" \t_·•・*#&~-|.^+=/\\`'’‘“”\"′丨…°●■◆★☆○◇□△▲▼♥♡→←〃︱¦")
 _DAKUTEN = {"ﾞ": "\u3099", "ﾟ": "\u309a", "\u3099": "\u3099", "\u309a": "\u309a"}
 _HIRAGANA = {code: chr(code + 0x60) for code in range(0x3041, 0x3097)}
 _SEEN = 0x1F000  # from here on: emoji and other pictures
@@ -140,7 +140,7 @@ def _of(char: str) -> str:
         return ""
     if ord(char) >= _SEEN and category in ("So", "Sk", "Cn"):
         plain = unicodedata.normalize("NFKC", char)
-        return plain.lower() if plain != char else "•"
+        return plain.lower() if plain.isascii() else "•"
     plain = unicodedata.normalize("NFKC", char).lower()
     if category == "So" and plain == char:
         return "•"
@@ -155,12 +155,19 @@ def _without_separators(chars: list[str], at: list[int], ends: list[int]) -> Fol
             pending.append(index)
             continue
         if pending:
+            if any(chars[one] == "#" for one in pending) and not _hides(chars, kept, pending):
+                kept += [one for one in pending if chars[one] == "#"]
             # A full stop, slash or sign between Latin letters and digits belongs to them.
             if kept and _is_plain(chars[kept[-1]]) and _is_plain(char):
                 kept += [one for one in pending if chars[one] != "•"]
             pending = []
         kept.append(index)
     return Folded("".join(chars[i] for i in kept), [at[i] for i in kept], [ends[i] for i in kept])
+
+
+def _hides(chars: list[str], kept: list[int], pending: list[int]) -> bool:
+    """Whether a # stands within a word, rather than before one as in #广告."""
+    return len(pending) == 1 and bool(kept) and chars[kept[-1]].isalnum()
 
 
 def _is_plain(char: str) -> bool:

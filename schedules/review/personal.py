@@ -11,7 +11,7 @@ from schedules.review.reading import Hit, Reading
 if TYPE_CHECKING:
     from schedules.review.rule_sets import Rule
 
-_CN_MOBILE = r"(?<![\d.])(?:\+?86[\s-]?)?1[3-9]\d(?:[\s-]?\d){8}(?![\d.]*\d)"
+_CN_MOBILE = r"(?<![\dA-Za-z.])(?:\+?86[\s-]?)?1[3-9]\d(?:[\s-]?\d){8}(?![\d.]*\d|[A-Za-z])"
 _JP_MOBILE = r"(?<![\d.])(?:\+81[\s-]?)?0?[789]0[\s-]?\d{4}[\s-]?\d{4}(?!\d)"
 _TELEPHONE = re.compile(f"{_CN_MOBILE}|{_JP_MOBILE}")
 _DIGITS = re.compile(r"\d[\d\s-]{8,}\d")  # what is shorter is no number of a person

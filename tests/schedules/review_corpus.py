@@ -2,7 +2,8 @@
 
 In ``*-caught`` files a line is ``rules | goods | copy``, in ``*-clean`` files ``goods | copy``;
 ``\\n`` is a new line. Rules about what is missing count only where they are named, and for lines
-that are ``whole`` messages.
+that are ``whole`` messages. The ``-heldout`` files were written after the rules, and no
+rule is ever changed for them: what they teach goes into a later part.
 """
 
 from collections import Counter

@@ -34,25 +34,25 @@ def found(
     ]
 
 
+PARTS = ("", "-second", "-heldout")
+
+
 @pytest.mark.parametrize("language", ["zh", "ja"])
-def test_the_corpus_is_judged_without_a_fault(language: str) -> None:
-    assert measure(lines(language)).faults == []
+@pytest.mark.parametrize("part", ["", "-second"])
+def test_the_corpus_is_judged_without_a_fault(language: str, part: str) -> None:
+    assert measure(lines(language, part)).faults == []
 
 
-@pytest.mark.parametrize(
-    ("language", "precision", "recall"), [("zh", 0.88, 0.85), ("ja", 0.9, 0.9)]
-)
-def test_copy_that_the_rules_were_not_made_with_is_judged_well(
-    language: str, precision: float, recall: float
-) -> None:
+@pytest.mark.parametrize("language", ["zh", "ja"])
+def test_copy_that_the_rules_were_not_made_with_is_judged_well(language: str) -> None:
     figures = measure(lines(language, "-heldout"))
-    assert figures.precision >= precision
-    assert figures.recall >= recall
+    assert figures.precision >= 0.9
+    assert figures.recall >= 0.9
 
 
 def test_the_corpora_are_as_large_as_they_claim() -> None:
     for language, least in (("zh", 150), ("ja", 60)):
-        corpus = lines(language) + lines(language, "-heldout")
+        corpus = [line for part in PARTS for line in lines(language, part)]
         assert len({line.text for line in corpus if line.rules}) >= least
         assert len({line.text for line in corpus if not line.rules}) >= least
 
@@ -66,7 +66,7 @@ def test_every_rule_of_the_market_is_met_by_some_line_or_has_a_test_of_its_own()
         "medical-goods-claim",
     }
     for language, market in (("zh", Market.CN), ("ja", Market.JP)):
-        corpus = lines(language) + lines(language, "-heldout")
+        corpus = [line for part in PARTS for line in lines(language, part)]
         met = {rule for line in corpus for rule in line.rules} | elsewhere
         met |= {f"jp-{rule}" for rule in elsewhere}
         met |= {"jp-deceptive-address", "jp-identity-number"}  # as in the other market
@@ -174,8 +174,8 @@ def test_the_owners_words_are_found_however_they_are_spelt() -> None:
 
 
 def _with_suggestions() -> list[Line]:
-    corpus = lines("zh") + lines("ja") + lines("zh", "-heldout") + lines("ja", "-heldout")
-    return [line for line in corpus if line.rules]
+    corpora = [lines(language, part) for language in ("zh", "ja") for part in PARTS]
+    return [line for corpus in corpora for line in corpus if line.rules]
 
 
 def test_what_is_suggested_passes_the_review() -> None:
@@ -192,7 +192,7 @@ def test_what_is_suggested_passes_the_review() -> None:
         assert left <= before, (line.text, mended.pieces[0].text, left - before)
         assert not left & suggested, (line.text, mended.pieces[0].text, left & suggested)
         replaced += bool(suggested)
-    assert replaced > 150
+    assert replaced > 200
 
 
 def test_every_suggested_wording_alone_is_free_of_findings() -> None:
