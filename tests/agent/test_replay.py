@@ -46,7 +46,6 @@ FAQ = """question,answer
 """
 NINE = datetime(2026, 11, 16, 1, 0, tzinfo=UTC)
 Turn = dict[str, Any]
-from knowledge import audience, catalog
 
 
 @pytest.fixture
