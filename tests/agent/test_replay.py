@@ -25,6 +25,7 @@ from agent.config import Settings
 from agent.errors import UsageError
 from agent.replaying.costs import Cost, Prices, tokens
 from agent.replaying.replay import Replayed, Wishes, replay
+from knowledge import audience, catalog
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample_chat.jsonl"
 ROOT = Path(__file__).parents[2]
