@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -183,8 +184,8 @@ async def test_an_address_in_the_environment_is_no_endpoint_of_ours(
         calls = (
             lambda: chat.ainvoke("你好"),
             lambda: hearing.transcribe(b"RIFF", name="a.wav", media_type="audio/wav"),
-            lambda: near.aembed_query("你好"),
-            lambda: near.aembed_documents(["你好"]),
+            lambda: asyncio.to_thread(near.embed_query, "你好"),
+            lambda: asyncio.to_thread(near.embed_documents, ["你好"]),
         )
         for call in calls:
             with pytest.raises((openai.APIConnectionError, openai.APIStatusError)) as met:
