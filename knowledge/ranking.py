@@ -92,10 +92,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class _Term:
-    """A concept or a Latin word: how it is written in searchable text and what it weighs."""
+    """A concept or a Latin word: how it is written in searchable text, what it weighs, and what
+    one of its kind counts."""
 
     needle: str
     weight: float
+    kind: float
+    latin: bool
     known: bool
     asked_elsewhere: bool
     relatives: tuple[str, ...]
@@ -129,9 +132,11 @@ class _Weights:
 
     def _term(self, term: str) -> _Term:
         words = self._words
+        latin = term[0] != "≈"
         related = RELATED.get(term.strip("≈~"), ())
         return _Term(
-            sought(term), words.weight(term), words.frequency(term) > 0, words.asked(term) > 0,
+            sought(term), words.weight(term), _BY_KIND.get(term, 1.4 if latin else 1.0), latin,
+            words.frequency(term) > 0, words.asked(term) > 0,
             tuple(sought(f"≈{one}") for one in related), term not in aspects.ASKED_BY_CONCEPT,
         )  # fmt: skip
 
@@ -181,15 +186,14 @@ class Weighed:
         self.total = self.unknown = 0.0
         self.latin = [word for terms, _ in parts for word in terms.words]
         for terms, counts in parts:
-            strange = {word for word in terms.words if not weights.term(word).known}
-            abroad = len(strange) > max(1, len(terms.runs)) and any(
-                weights.term(concept).known for concept in terms.concepts
+            named = [*map(weights.term, terms.concepts), *map(weights.term, terms.words)]
+            strange = sum(not term.known for term in named[len(terms.concepts) :])
+            abroad = strange > max(1, len(terms.runs)) and any(
+                term.known for term in named[: len(terms.concepts)]
             )
-            for name in (*terms.concepts, *terms.words):
-                term = weights.term(name)
-                kind = _BY_KIND.get(name, 1.0 if name[0] == "≈" else 1.4)
-                worth, light = term.weight * counts * kind, counts
-                if abroad and name in strange:
+            for term in named:
+                worth, light = term.weight * counts * term.kind, counts
+                if abroad and term.latin and not term.known:
                     worth *= _LIGHT
                     light *= _LIGHT
                 self._needles.append((term.needle, worth, term.relatives))
@@ -201,7 +205,8 @@ class Weighed:
             for text in terms.runs:
                 run = weights.run(text, counts)
                 self._note(run)
-                self._stretches.extend((counts, *stretch) for stretch in run.stretches)
+                for stretch in run.stretches:
+                    self._stretches.append((counts, *stretch))
             for text in terms.light:
                 self._note(weights.run(text, counts * _LIGHT))
 
