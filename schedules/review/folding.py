@@ -59,11 +59,11 @@ _LATIN = dict(
     )
 )
 _VARIANTS = dict.fromkeys("–—−‐‑‒―﹣", "-") | {"〜": "~", "∼": "~", "﹪": "%", "‰": "%"}
-_FOLDED: dict[int, str] = {}
+_FOLDED: dict[str, str] = {}  # what is known already; no larger than what Unicode holds
 # What is put between characters to hide a word: it is left out unless letters or digits of the
 # Latin kind stand on both sides, where it means something (3.5, 10-18, best price).
 _SEPARATORS = frozenset(" \t_·•・*#&~-|.^+=/\\`'’‘“”\"′丨…°●■◆★☆○◇□△▲▼♥♡→←〃︱¦")
-_DAKUTEN = {"ﾞ": "\u3099", "ﾟ": "\u309a", "\u3099": "\u3099", "\u309a": "\u309a"}
+_SOUND_MARKS = frozenset("\u3099\u309a")  # the ones that turn カ into ガ and ハ into パ
 _HIRAGANA = {code: chr(code + 0x60) for code in range(0x3041, 0x3097)}
 _SEEN = 0x1F000  # from here on: emoji and other pictures
 
@@ -110,16 +110,14 @@ def fold(text: str) -> Folded:
     at: list[int] = []
     ends: list[int] = []
     for position, char in enumerate(text):
-        mark = _DAKUTEN.get(char)
-        if mark and chars:
-            joined = unicodedata.normalize("NFC", chars[-1] + mark)
+        folded = _FOLDED.get(char)
+        if folded is None:
+            folded = _FOLDED[char] = _of(char)
+        if folded in _SOUND_MARKS and chars:
+            joined = unicodedata.normalize("NFC", chars[-1] + folded)
             if len(joined) == 1:
                 chars[-1], ends[-1] = joined, position + 1
                 continue
-        code = ord(char)
-        folded = _FOLDED.get(code)
-        if folded is None:
-            folded = _FOLDED[code] = _of(char)
         for one in folded:
             chars.append(one)
             at.append(position)
@@ -134,6 +132,8 @@ def _of(char: str) -> str:
         return _LOOKALIKES[char]
     if char in _LATIN:
         return _LATIN[char]
+    if char in _SOUND_MARKS:
+        return char
     category = unicodedata.category(char)
     # Invisible, variation selectors, modifiers: they carry nothing of their own.
     if category in ("Cf", "Mn", "Me", "Cc") and char not in "\n\t":
