@@ -194,6 +194,38 @@ def review(
         raise typer.Exit(1)
 
 
+@app.command()
+def prices(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(help="CSV with product, price, sold_at and perhaps currency.")
+    ],
+) -> None:
+    """Record what products were sold for: the ground that "was" prices are reviewed on."""
+    from agent import audit, bootstrap
+    from agent.errors import UsageError
+    from schedules import price_files, price_history
+
+    with opening.opened(context) as (settings, database):
+        now = bootstrap.open_clock(settings).now()
+        try:
+            deals = list(price_files.read(file, settings.community.time_zone))
+        except price_files.BrokenPrices as error:
+            raise UsageError(str(error)) from error
+        with database.transaction() as connection:
+            added = price_history.record(connection, deals, now)
+            audit.write(
+                connection,
+                actor="owner",
+                action="prices.recorded",
+                subject=f"file:{file.name}",
+                at=now,
+                deals=len(deals),
+                new=added,
+            )
+    typer.echo(f"{len(deals)} deals read, {added} new")
+
+
 def _offers_of(settings: Settings, database: Database, which: str) -> tuple[Path, Loaded]:
     """The folder that was read and what is in it: a file's own, or the community's."""
     from dataclasses import replace

@@ -1,6 +1,7 @@
 """`shequn offers review`, and what `shequn check` says of blocked offers."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,19 @@ def test_check_names_offers_whose_copy_is_blocked(community: Path) -> None:
     assert finding.path.endswith("bad.yaml")
     assert finding.message == "the copy breaks absolute-terms"
     assert "shequn offers review bad" in (finding.remedy or "")
+
+
+def test_prices_from_a_file_are_the_ground_of_a_was_price(community: Path) -> None:
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    sales = community / "sales.csv"
+    sales.write_text(f"product,price,sold_at\nMT-07,239.00,{yesterday}\n", encoding="utf-8")
+    told = CliRunner().invoke(
+        app, ["--config", str(community / "config.yaml"), "offers", "prices", str(sales)]
+    )
+    assert told.output == "1 deals read, 1 new\n"
+    about = 'about: {product: MT-07, price: "198", was: "258"}\ncontent:'
+    written = GOOD.replace("content:", about).replace("198 元", "198 元（原价 258 元）")
+    (community / "offers" / "good.yaml").write_text(written, encoding="utf-8")
+    told = run(community, "good")
+    assert told.exit_code == 1
+    assert "原价 258 元 → 原价 239 元" in told.output

@@ -1,11 +1,12 @@
 """The record of what products were sold for."""
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from schedules import price_history
+from schedules import price_files, price_history
 from schedules.price_history import DayPrice, Deal
 
 NOON = datetime(2026, 11, 11, 12, 0, tzinfo=UTC)
@@ -77,3 +78,37 @@ def test_what_is_no_deal_is_refused(engine: Engine, wrong: dict[str, object], sa
     fields = {"product": "MT-07", "currency": "CNY", "amount": 1, "sold_at": NOON, "source": "x"}
     with engine.begin() as connection, pytest.raises(Exception, match=said):
         price_history.record(connection, [Deal(**fields | wrong)], NOON)  # type: ignore[arg-type]
+
+
+def test_a_file_of_sales_is_read_in_local_time_and_both_currencies(tmp_path: Path) -> None:
+    file = tmp_path / "sales.csv"
+    file.write_text(
+        "\ufeffproduct,price,currency,sold_at,note\n"
+        "MT-07,239.5,,2026-11-11 20:00,x\n"
+        "MT-07,3980,JPY,2026-11-11T20:00+09:00,\n",
+        encoding="utf-8",
+    )
+    first, second = price_files.read(file, "Asia/Shanghai")
+    assert (first.currency, first.amount, first.sold_at) == ("CNY", 23_950, NOON)
+    assert (second.currency, second.amount) == ("JPY", 3_980)
+    assert second.sold_at == NOON - timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("MT-07,cheap,CNY,2026-11-11 20:00", ":2: write the price"),
+        ("MT-07,1,USD,2026-11-11 20:00", ":2: 'USD' is neither"),
+        ("MT-07,1,CNY,yesterday", ":2: write the price"),
+        (",1,CNY,2026-11-11 20:00", ":2: a deal needs its product"),
+        ("MT-07,-1,CNY,2026-11-11 20:00", ":2: a deal needs"),
+        ("MT-07,1.999,CNY,2026-11-11 20:00", ":2: a deal needs"),
+        ("MT-07,NaN,CNY,2026-11-11 20:00", ":2: a deal needs"),
+        ("MT-07", ":2: write the price"),
+    ],
+)
+def test_a_line_that_is_no_sale_is_told(tmp_path: Path, line: str, said: str) -> None:
+    file = tmp_path / "sales.csv"
+    file.write_text(f"product,price,currency,sold_at\n{line}\n", encoding="utf-8")
+    with pytest.raises(price_files.BrokenPrices, match=said):
+        list(price_files.read(file, "Asia/Shanghai"))
