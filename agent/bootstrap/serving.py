@@ -28,9 +28,11 @@ def entrance(settings: Settings) -> Entrance:
 
 
 def desk_ports(application: Application) -> DeskPorts:
+    from agent.bootstrap.levels import open_levels
     from agent.desk.frame import DeskPorts
     from agent.desk.inbox.reading import InboxReader
     from agent.service_desk.canned import Shortcuts
+    from agent.service_desk.reports import Reports
 
     settings = application.settings
     return DeskPorts(
@@ -46,6 +48,12 @@ def desk_ports(application: Application) -> DeskPorts:
         reader=InboxReader(application.database, application.clock.now, application.feed),
         interpreter=application.interpreter,
         knowledge_desk=application.knowledge_desk,
+        reports=Reports(
+            database=application.database,
+            now=application.clock.now,
+            groups_of=application.directory.groups,
+            hours_of=open_levels(settings, application.directory).hours_of,
+        ),
         has_simulator=any(account.kind == "web" for account in settings.channels),
     )
 

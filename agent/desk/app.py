@@ -25,6 +25,8 @@ from agent.desk.inbox.page import InboxPage
 from agent.desk.knowledge_page.page import KnowledgePage
 from agent.desk.languages import DEFAULT, LANGUAGES
 from agent.desk.ports import SimulatorPorts
+from agent.desk.reports_page.files import add_files
+from agent.desk.reports_page.page import ReportsPage
 from agent.desk.signing_in import add_signing_in
 from agent.desk.simulator import OpenPage
 from agent.desk.visitors import Visitors
@@ -39,7 +41,7 @@ _ICON = (
 )
 _HEAD = sheet("base.css") + sheet("simulator.css")
 
-PAGES: tuple[type[DeskPage], ...] = (InboxPage, KnowledgePage)
+PAGES: tuple[type[DeskPage], ...] = (InboxPage, KnowledgePage, ReportsPage)
 """The parts of the desk, in the order of its navigation."""
 
 
@@ -67,6 +69,7 @@ def build_app(
     if desk is not None:
         add_signing_in(app, desk)
         add_pages(desk, PAGES)
+        add_files(app, desk)
     if api is not None:
         app.mount(ADDRESS, Api(api))
     if simulator is None:

@@ -41,6 +41,7 @@ from agent.desk.shapes import millis
 from agent.errors import ShequnError
 from agent.service_desk import Interpreter, KnowledgeDesk, ServiceDesk
 from agent.service_desk.canned import Shortcuts
+from agent.service_desk.reports import Reports
 from agent.signals import Feed
 
 _log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class DeskPorts:
     reader: InboxReader
     interpreter: Interpreter
     knowledge_desk: KnowledgeDesk
+    reports: Reports
     has_simulator: bool = False
 
 

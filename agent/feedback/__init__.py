@@ -1,6 +1,6 @@
 """Was it good? What members say after an answer, kept with the answer, and figures of it."""
 
-from agent.feedback.figures import Count, by_entry, by_group, by_week
+from agent.feedback.figures import Count, by_day, by_entry, by_group, by_week
 from agent.feedback.recording import About, Said, record
 from agent.feedback.signs import Sign, sign_of
 from agent.feedback.tables import feedback, feedback_entries
@@ -10,6 +10,7 @@ __all__ = [
     "Count",
     "Said",
     "Sign",
+    "by_day",
     "by_entry",
     "by_group",
     "by_week",

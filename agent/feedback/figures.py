@@ -59,10 +59,34 @@ def by_week(
     connection: Connection, since: datetime, until: datetime, zone: tzinfo
 ) -> dict[date, Count]:
     """Of all answers, by the Monday of the week in `zone` in which it was said."""
-    rows = connection.execute(
-        select(feedback.c.at, feedback.c.kind).where(feedback.c.at >= since, feedback.c.at < until)
+    return _counted(
+        (_monday(day), kind, 1) for day, kind in _dated(connection, since, until, zone, None)
     )
-    return _counted((_monday(row.at.astimezone(zone).date()), row.kind, 1) for row in rows)
+
+
+def by_day(
+    connection: Connection,
+    since: datetime,
+    until: datetime,
+    zone: tzinfo,
+    *,
+    group_id: int | None = None,
+) -> dict[date, Count]:
+    """Of all answers, or of those in one group, by the day in `zone` on which it was said."""
+    return _counted(
+        (day, kind, 1) for day, kind in _dated(connection, since, until, zone, group_id)
+    )
+
+
+def _dated(
+    connection: Connection, since: datetime, until: datetime, zone: tzinfo, group_id: int | None
+) -> Iterable[tuple[date, str]]:
+    statement = select(feedback.c.at, feedback.c.kind).where(
+        feedback.c.at >= since, feedback.c.at < until
+    )
+    if group_id is not None:
+        statement = statement.where(feedback.c.group_id == group_id)
+    return ((row.at.astimezone(zone).date(), row.kind) for row in connection.execute(statement))
 
 
 def _monday(day: date) -> date:

@@ -2,5 +2,16 @@
 
 from agent.figures.definitions import DEFINITIONS
 from agent.figures.figures import Figures, Spread, Tally, figures
+from agent.figures.listing import Line, Of, count, lines
 
-__all__ = ["DEFINITIONS", "Figures", "Spread", "Tally", "figures"]
+__all__ = [
+    "DEFINITIONS",
+    "Figures",
+    "Line",
+    "Of",
+    "Spread",
+    "Tally",
+    "count",
+    "figures",
+    "lines",
+]

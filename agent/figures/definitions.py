@@ -31,6 +31,11 @@ DEFINITIONS: Mapping[str, str] = MappingProxyType(
             "the ticket waited for its member. Tickets without an answer are left out."
         ),
         "working": "The same within the working hours of the group that asked first.",
+        "satisfied": (
+            "Of what members said in the period about an answer (by the bot, an operator or "
+            "another member): the share of thanks and thumbs up. Against it stand “wrong”, “no "
+            "help” and the same question asked again."
+        ),
         "median": "Half of them took no longer.",
         "p90": "Nine of ten took no longer (nearest rank).",
         "overdue_share": (

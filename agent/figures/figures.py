@@ -56,7 +56,7 @@ class Tally:
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     """`per_operator` by name, most answers first; `per_group` by name, most tickets first;
-    `per_day` by day, in order."""
+    `per_day` by day, or by the Monday of its week where that was asked for, in order."""
 
     since: datetime
     until: datetime
@@ -78,11 +78,13 @@ def figures(
     hours_of: Callable[[GroupInfo], WorkingHours],
     group_id: int | None = None,
     operator: str = "",
+    weekly: bool = False,
 ) -> Figures:
     """The figures of tickets first asked at `since <= t < until`; of one group, or of what one
-    operator answered, where given. `groups`: every group by id; `zone`: whose days they are."""
+    operator answered, where given. `groups`: every group by id; `zone`: whose days they are;
+    `weekly`: days are told by their weeks."""
     cells = _Cells()
-    day_of = _Days(zone)
+    day_of = _Days(zone, weekly=weekly)
     hours = {id_: hours_of(group) for id_, group in groups.items()}
     moment = _moment(now)
     for row in _rows(connection, since, until, group_id, operator):
@@ -212,6 +214,24 @@ class _Count:
                 else _worked(hours, opened, answered)
             )
 
+    def join(self, other: _Count) -> None:
+        """Count what another counted as well."""
+        # Spelled out: a year has nearly as many cells as tickets.
+        self.opened += other.opened
+        self.by_members += other.by_members
+        self.by_operators += other.by_operators
+        self.unanswered += other.unanswered
+        self.ended_unanswered += other.ended_unanswered
+        self.reopened += other.reopened
+        self.promised += other.promised
+        self.overdue += other.overdue
+        if other.response:
+            self.response += other.response
+            self.response_working += other.response_working
+        if other.resolution:
+            self.resolution += other.resolution
+            self.resolution_working += other.resolution_working
+
     def tally(self) -> Tally:
         return Tally(
             opened=self.opened,
@@ -270,19 +290,16 @@ class _Cells(dict[_Key, _Count]):
 def _sum(counts: Iterable[_Count]) -> _Count:
     whole = _Count()
     for count in counts:
-        for name, value in vars(count).items():
-            if isinstance(value, list):
-                getattr(whole, name).extend(value)
-            else:
-                setattr(whole, name, getattr(whole, name) + value)
+        whole.join(count)
     return whole
 
 
 class _Days:
-    """The local day of a moment; no zone changes within an hour of the day's."""
+    """The local day of a moment, or the Monday of its week; no zone changes within an hour of the
+    day's."""
 
-    def __init__(self, zone: ZoneInfo) -> None:
-        self._zone = zone
+    def __init__(self, zone: ZoneInfo, *, weekly: bool) -> None:
+        self._zone, self._weekly = zone, weekly
         self._known: dict[int, date] = {}
 
     def __call__(self, moment: int) -> date:
@@ -290,7 +307,8 @@ class _Days:
         quarter = moment // (_HOUR // 4)
         if quarter not in self._known:
             at = _EPOCH + moment * _MICROSECOND
-            self._known[quarter] = at.astimezone(self._zone).date()
+            day = at.astimezone(self._zone).date()
+            self._known[quarter] = day - timedelta(days=day.weekday()) if self._weekly else day
         return self._known[quarter]
 
 

@@ -16,7 +16,7 @@ from agent.cli.figures import as_json, period
 from agent.database import Database
 from agent.directory import Directory, GroupPlan, Place
 from agent.errors import UsageError
-from agent.figures import DEFINITIONS, Figures, figures
+from agent.figures import DEFINITIONS, Figures, Of, count, figures, lines
 from agent.inbox import decisions, turns
 from agent.messages import InboundMessage, Text
 from agent.service_levels import ServiceLevels, Target, WorkingHours
@@ -240,3 +240,46 @@ def test_a_period_is_whole_days_of_the_zone() -> None:
         period("soon", "", now, SHANGHAI)
     with pytest.raises(UsageError, match="before it begins"):
         period("2027-03-05", "2027-03-01", now, SHANGHAI)
+
+
+def test_behind_each_figure_stand_as_many_tickets_as_it_counts(books: Books) -> None:
+    books.answer(books.ask(FRIDAY), FRIDAY + timedelta(minutes=5))
+    books.answer(books.ask(FRIDAY), FRIDAY + timedelta(days=3))  # late
+    books.ask(FRIDAY, "豆豆妈")  # late, and open
+    waiting, peer, dropped, merged, into, again = (books.ask(FRIDAY) for _ in range(6))
+    later, by = FRIDAY + timedelta(minutes=9), books.actors["佐藤"]
+    with books.database.transaction() as connection:
+        tickets.ask_back(connection, waiting, "哪个？", by=by, now=later)
+        tickets.close(connection, peer, by=by, now=later, resolution=tickets.Resolution.peer)
+        tickets.close(connection, dropped, by=by, now=later)
+        tickets.merge(connection, merged, into, by=by, now=later)
+    books.answer(again, later, by="小林")
+    with books.database.transaction() as connection:
+        tickets.reopen(connection, again, by=by, now=later, terms=books.levels)
+    now = FRIDAY + timedelta(days=4)
+    found = books.figures(now=now).all
+    wanted = {"since": FRIDAY - timedelta(days=1), "until": FRIDAY + timedelta(days=10), "now": now}
+    with books.database.reading() as connection:
+        behind = {str(of): count(connection, of, **wanted) for of in Of}
+        late = lines(connection, Of.resolution, **wanted)
+        mine = lines(connection, Of.by_operators, operator="小林", **wanted)
+    assert behind == {
+        "opened": found.opened, "by_members": found.by_members,
+        "by_operators": found.by_operators, "unanswered": found.unanswered,
+        "ended_unanswered": found.ended_unanswered, "reopened": found.reopened,
+        "overdue": found.overdue, "first_response": found.first_response.count,
+        "resolution": found.resolution.count,
+    }  # fmt: skip
+    assert min(behind.values()) > 0
+    assert late[0].seconds == timedelta(days=3).total_seconds()  # the slowest first
+    assert [line.ticket_id for line in mine] == [again]
+
+
+def test_a_long_period_is_told_by_its_weeks(books: Books) -> None:
+    for days in (0, 3, 4):  # a Friday, Monday and Tuesday
+        books.ask(FRIDAY + timedelta(days=days))
+    found = books.figures(weekly=True)
+    assert {day: tally.opened for day, tally in found.per_day.items()} == {
+        date(2027, 3, 1): 1,
+        date(2027, 3, 8): 2,
+    }

@@ -28,6 +28,8 @@ from agent.learning import Cleaner, Teaching
 from agent.service_desk import Interpreter, KnowledgeDesk, Place, ServiceDesk, Trial
 from agent.service_desk.canned import Shortcuts
 from agent.service_desk.people import People
+from agent.service_desk.reports import Reports
+from agent.service_levels import WorkingHours
 from agent.signals import Feed
 from agent.tickets import UNTIMED
 from agent.translating import Glossary, Translator
@@ -110,6 +112,11 @@ class Office:
             "reader": InboxReader(self.database, lambda: self.stage.now, self.feed),
             "interpreter": Interpreter(without_model(self.database, lambda: self.stage.now)),
             "knowledge_desk": self.knowledge_desk(),
+            "reports": Reports(
+                database=self.database, now=lambda: self.stage.now,
+                groups_of=self.stage._directory.groups,
+                hours_of=lambda group: WorkingHours(zone="Asia/Shanghai"),
+            ),
             "has_simulator": True,
         }  # fmt: skip
         return DeskPorts(**(values | more))

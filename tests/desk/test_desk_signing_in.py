@@ -47,6 +47,7 @@ async def visitor(database: Database) -> AsyncIterator[httpx.AsyncClient]:
         reader=NOT_NEEDED_TO_SIGN_IN,
         interpreter=NOT_NEEDED_TO_SIGN_IN,
         knowledge_desk=NOT_NEEDED_TO_SIGN_IN,
+        reports=NOT_NEEDED_TO_SIGN_IN,
     )
     port, ready = free_port(), asyncio.Event()
     serving = asyncio.create_task(

@@ -12,6 +12,7 @@ from agent.desk.frame_words import FRAME, SIGNING_IN
 from agent.desk.inbox.words import INBOX
 from agent.desk.knowledge_page.words import KNOWLEDGE
 from agent.desk.languages import LANGUAGES, LOCALES, entries, translations
+from agent.desk.reports_page.words import COLUMNS, REPORTS
 from agent.errors import ShequnError, StorageUnavailable, UsageError
 from agent.gate import Reason
 from agent.tickets import Joined, Priority, State
@@ -25,6 +26,7 @@ OF_FILE = {
     },
     "inbox": set(INBOX.values()),
     "knowledge": {*KNOWLEDGE.values(), "Knowledge"},
+    "reports": {*REPORTS.values(), *COLUMNS.values(), "Reports"},
 }
 
 

@@ -1,0 +1,1 @@
+"""The reports page: how well questions are dealt with."""
