@@ -129,7 +129,7 @@ def test_a_finding_says_why_in_three_languages_and_cites_its_rule() -> None:
     assert finding.why("zh-CN") == "「全网最低价」属于绝对化用语，不得用来介绍商品。"
     assert "最上級" in finding.why("ja")
     assert finding.why("fr") == finding.why("en")
-    assert finding.cited == "中华人民共和国广告法 第九条第（三）项 (2026-11-01)"
+    assert finding.cited == "中华人民共和国广告法 第九条第（三）项 (2026-11-23)"
 
 
 def test_braces_in_copy_are_not_a_template() -> None:
