@@ -59,6 +59,15 @@ ERRORS: dict[str, str] = {
     "bad_date": N_("{date} is no date."),
     "no_scope": N_("Choose whom it is for."),
     "no_question": N_("Write a question first."),
+    "withdrawn_before": N_("{by} has already withdrawn this answer; a correction goes out once."),
+    "not_answered_by_bot": N_("The bot did not answer this, so there is nothing to withdraw."),
+    "no_answer_on_ticket": N_("Ticket #{number} is not about an answer of the bot."),
+    "empty_correction": N_("Write what is right: the group reads it."),
+    "not_one_entry": N_(
+        "The answer came from several entries, or from none that is known now: nothing was done. "
+        "Change them one by one in Knowledge."
+    ),
+    "entry_not_editable": N_("This entry cannot be changed now; nothing was done. See Knowledge."),
     "storage": N_("The database takes no changes right now; nothing was done. Try again soon."),
 }
 """By `UsageError.code`."""

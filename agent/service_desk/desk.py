@@ -245,6 +245,10 @@ class ServiceDesk:
             partial(withdrawals.affected, turn_id=turn_id, since=since)
         )
 
+    def corrected(self, answer: Affected, correction: str) -> str:
+        """What members would read of the correction of an answer."""
+        return withdrawals.worded(self._correcting.text, answer, correction)
+
     async def withdraw(
         self,
         user: User,

@@ -11,6 +11,7 @@ from agent.withdrawals.acting import (
     named,
     turn_of_ticket,
     withdraw,
+    worded,
 )
 from agent.withdrawals.affected import Affected, affected, answer_to
 from agent.withdrawals.recalling import Recall, pending_recalls, settle_recall
@@ -31,4 +32,5 @@ __all__ = [
     "turn_of_ticket",
     "withdraw",
     "withdrawals",
+    "worded",
 ]

@@ -107,6 +107,13 @@ def withdraw(
     )
 
 
+def worded(text: str, answer: Affected, correction: str) -> str:
+    """What members read of a correction; `text` as `Correcting` has it."""
+    question = " ".join(answer.question.split())
+    question = question if len(question) <= _QUESTION else question[: _QUESTION - 1] + "…"
+    return text.replace("{question}", question).replace("{correction}", correction)
+
+
 def turn_of_ticket(connection: Connection, ticket_id: int) -> int:
     """The turn whose answer by the bot a ticket is about: the one that a member disputes, or the
     answered part of what was asked. Raises `UsageError` where there is none."""
@@ -319,9 +326,7 @@ class _Said:
         mentions = tuple(
             Mention(external_id=id_, name=name) for id_, name in first.mentions if id_ in present
         )
-        question = " ".join(answer.question.split())
-        question = question if len(question) <= _QUESTION else question[: _QUESTION - 1] + "…"
-        words = text.replace("{question}", question).replace("{correction}", correction)
+        words = worded(text, answer, correction)
         said = outbox.Delivery(
             key=f"turn:{answer.turn_id}:correction",
             account_id=first.account_id,

@@ -10,6 +10,7 @@ from typing import Any
 from agent.desk.frame import Json
 from agent.desk.inbox.acting import Acts
 from agent.desk.inbox.asking import Wanted, row_id, wanted
+from agent.desk.inbox.correcting import Correcting
 from agent.desk.inbox.drawing import drawn
 from agent.desk.inbox.interpreting import Interpreting
 from agent.desk.inbox.reading import may_change_the_inbox, surroundings
@@ -25,7 +26,7 @@ _READ_ANYWAY_SECONDS = 12.0  # for what no topic tells: time that passes, other 
 SOON = timedelta(minutes=30)
 
 
-class InboxPage(Acts, Interpreting):
+class InboxPage(Acts, Correcting, Interpreting):
     key = "inbox"
     title = N_("Inbox")
     icon = "list"

@@ -1,5 +1,6 @@
 // The inbox: the list on the left, the ticket in the middle, the reply on the right.
 import { Canned } from "./canned.js";
+import { Correct } from "./correct.js";
 import { Keys } from "./keys.js";
 import { TicketList } from "./list.js";
 import { Reply } from "./reply.js";
@@ -10,7 +11,7 @@ const emptyDraft = () => ({ text: "", mode: "reply", tags: [], priority: "", clo
 const nonce = () => Math.random().toString(36).slice(2) + Date.now().toString(36);
 
 export default {
-  components: { Canned, Keys, Reply, TicketList, TicketPane },
+  components: { Canned, Correct, Keys, Reply, TicketList, TicketPane },
   inject: ["desk"],
   provide() { return { inbox: this }; },
   props: { state: Object },
@@ -22,7 +23,7 @@ export default {
       ticket: state.ticket, chosen: state.ticket?.id ?? null, draft: emptyDraft(), seen: state.ticket?.replies ?? 0,
       loading: false, loadingMore: false, opening: false, failed: "", view: state.ticket ? "ticket" : "list",
       translated: {}, untranslated: "", translates: state.translates, suggested: null,
-      sending: "", refused: "", stopped: false, kept: "", keys: false, managing: null, phone: PHONE.matches,
+      sending: "", refused: "", stopped: false, kept: "", keys: false, managing: null, correcting: null, phone: PHONE.matches,
     };
   },
   computed: {
@@ -304,10 +305,11 @@ export default {
       if (event.key === "Escape") {
         if (this.keys) this.keys = false;
         else if (this.managing) this.managing = null;
+        else if (this.correcting) this.correcting = null;
         else if (typing) typing.blur();
         return;
       }
-      if (typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || this.desk.question || this.managing) return;
+      if (typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || this.desk.question || this.managing || this.correcting) return;
       const live = this.ticket && !this.ticket.gone;
       const acts = {
         j: () => this.step(1), k: () => this.step(-1), "/": () => { this.show("list"); this.$nextTick(() => this.$refs.list.$refs.search.focus()); },
@@ -337,5 +339,6 @@ export default {
         @change="change" @send="send" @back="show('ticket')" />
       <Keys v-if="keys" @close="keys = false" />
       <Canned v-if="managing" :canned="canned" :start="managing" @close="managing = null" />
+      <Correct v-if="correcting" :key="correcting" :number="correcting" @close="correcting = null" />
     </div>`,
 };

@@ -89,6 +89,7 @@ export const TicketPane = {
           <h1>#{{ ticket.id }}</h1><span class="tag" :class="'is-' + ticket.state">{{ desk.w("state_" + ticket.state) }}</span><DueBar :ticket="ticket" /><span class="spacer"></span>
           <button type="button" class="plain" :aria-label="desk.w('copy_link')" :title="desk.w('copy_link')" @click="copy"><Icon name="link" /></button>
           <button v-if="unanswered && !mine && !ticket.assigneeId" type="button" class="secondary claim" @click="inbox.claim()"><Icon name="hand" />{{ desk.w("claim") }}</button>
+          <button v-if="['disputed', 'partly_answered'].includes(ticket.reason)" type="button" class="secondary correct" @click="inbox.correcting = ticket.id"><Icon name="block" />{{ desk.w("correct") }}</button>
           <button v-if="!ended" type="button" class="secondary close" @click="inbox.close()"><Icon name="check" />{{ desk.w("close_ticket") }}</button>
           <button v-if="ticket.state === 'merged'" type="button" class="secondary" @click="inbox.perform('unmerge', {}, { words: desk.w('unmerged_done', { number: ticket.id }) })">{{ desk.w("unmerge") }}</button>
           <button v-else-if="!unanswered" type="button" class="secondary reopen" @click="inbox.perform('reopen', {}, { words: desk.w('reopened_done', { number: ticket.id }), undo: () => inbox.later('close', ticket.id) })"><Icon name="back" />{{ desk.w("reopen") }}</button>

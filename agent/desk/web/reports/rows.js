@@ -27,7 +27,7 @@ export const Rows = {
         this.offset = offset;
       } catch (trouble) { this.failed = trouble.words; }
     },
-    at(time) { return new Intl.DateTimeFormat(this.desk.language, { dateStyle: "medium", timeStyle: "short" }).format(time); },
+    when(time) { return new Intl.DateTimeFormat(this.desk.language, { dateStyle: "medium", timeStyle: "short" }).format(time); },
     by(row) { return row.by || (row.who && row.who !== "bot" ? this.desk.w(`who_${row.who}`) : ""); },
   },
   template: `
@@ -42,7 +42,7 @@ export const Rows = {
         <ul v-else class="row-list"><li v-for="(row, at) in found.rows" :key="at" class="report-row">
           <span class="line"><a v-if="row.ticket" class="number" :href="'/desk/tickets/' + row.ticket" :aria-label="desk.w('open_ticket', { number: row.ticket })">#{{ row.ticket }}</a>
             <span class="tag" :class="row.state ?? row.kind">{{ desk.w(row.state ? "state_" + row.state : "kind_" + row.kind) }}</span><span class="one-line question">{{ row.question }}</span></span>
-          <span class="line hint"><span>{{ at(row.at) }}</span><span class="one-line">{{ row.group }}</span><span v-if="by(row)" class="one-line">{{ desk.w("answered_by_name", { name: by(row) }) }}</span><b v-if="row.seconds != null">{{ desk.w("took", { time: duration(row.seconds, desk.language) }) }}</b></span>
+          <span class="line hint"><span>{{ when(row.at) }}</span><span class="one-line">{{ row.group }}</span><span v-if="by(row)" class="one-line">{{ desk.w("answered_by_name", { name: by(row) }) }}</span><b v-if="row.seconds != null">{{ desk.w("took", { time: duration(row.seconds, desk.language) }) }}</b></span>
         </li></ul>
         <nav v-if="found && found.total > found.size" class="pager" :aria-label="title"><button type="button" class="secondary previous" :disabled="!offset" @click="load(offset - found.size)">{{ desk.w("previous") }}</button>
           <span class="hint">{{ desk.w("rows_of", { from: offset + 1, to: last, n: found.total }) }}</span><button type="button" class="secondary next" :disabled="last >= found.total" @click="load(offset + found.size)">{{ desk.w("next") }}</button></nav>
