@@ -449,6 +449,50 @@ def test_a_ticket_is_closed_after_asking_once_and_opened_again(
     expect(page.locator(".ticket-head .tag").first).to_have_text("待处理")
 
 
+def test_a_wrong_answer_of_the_bot_is_withdrawn_and_corrected_where_it_was_read(
+    operator: Open, member: Page
+) -> None:
+    """A member disputes an answer; another group got the same one, and is chosen by hand. The
+    same wish a second time is told who was quicker."""
+    question, right = "满多少包邮", "满 88 元包邮，<b>江浙沪</b>满 68 元。"
+    ask(member, NEWCOMERS, question)
+    bubbles = member.locator(".row.bot .bubble")
+    expect(bubbles).not_to_have_count(0)
+    ask(member, SKINCARE, question, who=0)
+    expect(bubbles.last).to_contain_text("包邮")
+    ask(member, SKINCARE, "不对", who=0)
+    page, late = operator("lin"), operator("amy", width=390, height=780)
+    number = line(page, question)
+    page.locator(".ticket-line", has_text=question).click()
+    late.goto(f"{page.url}")
+    for one in (page, late):
+        one.locator(".ticket-head .correct").click()
+        expect(one.locator(".wrong-answer")).to_contain_text("包邮")
+        expect(one.locator(".withdraw")).to_be_disabled()
+        one.locator(".correction textarea").fill(right)
+    assert not late.evaluate("document.documentElement.scrollWidth > innerWidth")
+    expect(page.locator(".bubble-preview")).to_contain_text(f"「{question}")
+    expect(page.locator(".bubble-preview")).to_contain_text(right)
+    page.locator(".affected", has_text=NEWCOMERS).locator("input").check()
+    expect(page.locator(".withdraw")).to_have_text("在 2 个群撤回并更正")
+    page.locator(".correction input[value=retire]").check()
+    page.locator(".withdraw").click()
+    expect(page.locator(".toast")).to_contain_text("2 个群")
+    expect(page.locator(".correction")).to_have_count(0)
+    expect(member.locator(".row.bot .bubble", has_text=right)).to_have_count(1)
+    member.locator(".group-words b", has_text=NEWCOMERS).first.click()
+    expect(member.locator(".row.bot .bubble", has_text=right)).to_have_count(1)
+
+    late.locator(".withdraw").click()
+    expect(late.locator(".correction [role=alert]")).to_contain_text(
+        "小林 has already withdrawn this answer"
+    )
+    expect(late.locator(".correction textarea")).to_have_value(right)
+    page.locator(".ticket-head .correct").click()
+    expect(page.locator(".correction .told")).to_have_text("已经撤回")
+    assert page.url.endswith(f"/desk/tickets/{number}")
+
+
 def test_who_has_no_role_here_is_told_so(desk: Desk, opened: Open) -> None:
     page = opened()
     page.goto(f"{desk.address}/desk/tickets/1")

@@ -219,7 +219,7 @@ def test_figures_and_charts_are_saved_as_files(opened: Open) -> None:
     picture = Path(png_file.value.path()).read_bytes()
     assert picture.startswith(b"\x89PNG")
     width, height = (int.from_bytes(picture[at : at + 4]) for at in (16, 20))
-    assert (width, height) == (1504, 1328)
+    assert (width, height) == (1104, 1248)
     colours = page.evaluate(
         """async (bytes) => {
           const image = await createImageBitmap(new Blob([new Uint8Array(bytes)]));

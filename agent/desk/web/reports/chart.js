@@ -1,7 +1,7 @@
 // Charts drawn as SVG by the page itself, and saved as a picture by the browser.
 import { day, duration } from "./times.js";
 
-const WIDTH = 720, HEIGHT = 240, LEFT = 56, RIGHT = 8, TOP = 12, BOTTOM = 28;
+const WIDTH = 520, HEIGHT = 220, LEFT = 56, RIGHT = 8, TOP = 12, BOTTOM = 28;
 const PLAIN = ["fill", "stroke", "stroke-width", "stroke-dasharray", "font-family", "font-size", "font-weight", "text-anchor", "opacity"];
 
 /** Round steps that reach `most`: at most five of them. */
