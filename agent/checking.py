@@ -130,8 +130,20 @@ def _web(settings: Settings) -> list[Finding]:
                 severity="warning",
             )
         )
+    if web.public_url and web.serves_simulator:
+        found.append(
+            Finding(
+                path="web.simulator",
+                message="the simulator, where anybody speaks as any member or operator without a "
+                "sign-in, is open to whoever the proxy forwards as if they were on this machine",
+                remedy="remove it; or have the proxy send Host, X-Forwarded-For and "
+                "X-Forwarded-Proto as docs/desk.md says",
+                severity="warning",
+            )
+        )
     if not found:
         told = web.public_url or "for this machine"
+        told += "" if web.serves_simulator else ", without the simulator"
         told += "" if administered else "; the desk has no user yet (`shequn user add`)"
         found.append(_ok("web", f"served on {web.host}, {told}"))
     return found

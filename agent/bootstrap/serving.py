@@ -24,7 +24,12 @@ def entrance(settings: Settings) -> Entrance:
     from agent.desk.entrance import Entrance
 
     web = settings.web
-    return Entrance(host=web.host, public_url=web.public_url, trusted_proxies=web.trusted_proxies)
+    return Entrance(
+        host=web.host,
+        public_url=web.public_url,
+        trusted_proxies=web.trusted_proxies,
+        with_simulator=web.simulator,
+    )
 
 
 def desk_ports(application: Application) -> DeskPorts:
@@ -54,7 +59,8 @@ def desk_ports(application: Application) -> DeskPorts:
             groups_of=application.directory.groups,
             hours_of=open_levels(settings, application.directory).hours_of,
         ),
-        has_simulator=any(account.kind == "web" for account in settings.channels),
+        has_simulator=settings.web.serves_simulator
+        and any(account.kind == "web" for account in settings.channels),
     )
 
 

@@ -92,18 +92,24 @@ def _network(text: str) -> str:
 
 class Web(Part):
     """`public_url`: what people type where a reverse proxy stands before the page, whose address
-    is then one of `trusted_proxies`."""
+    is then one of `trusted_proxies`. `simulator`: whether a browser on this machine gets the
+    simulator, which has no sign-in; None: where there is no `public_url`."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     public_url: Annotated[str, AfterValidator(_site)] = ""
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    simulator: bool | None = None
     suggestions: Suggestions = Suggestions()
 
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine reaches the page without a proxy."""
         return self.host in {"127.0.0.1", "localhost", "::1"}
+
+    @property
+    def serves_simulator(self) -> bool:
+        return not self.public_url if self.simulator is None else self.simulator
 
     @model_validator(mode="after")
     def _known_by_some_name(self) -> Self:

@@ -1,9 +1,10 @@
 """Who may come in, and how far.
 
-The simulator is for browsers on this machine, which need no sign-in; the desk is for whoever is
-signed in, from wherever the page is served to; programs come in by their tokens (`api`). What
-changes something is only done for a page of ours: its origin is compared, and the session's
-cookie is not sent along by others' pages (SameSite).
+The simulator is for browsers on this machine, which need no sign-in, and by default not served at
+all where the page has a public address; the desk is for whoever is signed in, from wherever the
+page is served to; programs come in by their tokens (`api`). What changes something is only done
+for a page of ours: its origin is compared, and the session's cookie is not sent along by others'
+pages (SameSite).
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 Behind a reverse proxy everybody's connection comes from the proxy, so the client's address is
 what a trusted proxy says it is, and nobody whom a proxy forwards counts as somebody on this
-machine unless the proxy is trusted and says so.
+machine unless the proxy is trusted and says so. A proxy that says nothing (nginx, unless it is
+told to) looks like a browser on this machine; so where there is a public address, nobody is from
+this machine unless the owner wants it so.
 """
 
 from __future__ import annotations
@@ -32,11 +34,17 @@ class Caller:
 class Entrance:
     """How the page is reached. `host`: the address it is served on; `public_url`: scheme and host
     that people type, '' where that is `host`; `trusted_proxies`: addresses or networks of
-    reverse proxies."""
+    reverse proxies; `with_simulator`: whether who is on this machine gets the simulator, None:
+    where there is no `public_url`."""
 
     host: str = "127.0.0.1"
     public_url: str = ""
     trusted_proxies: tuple[str, ...] = ()
+    with_simulator: bool | None = None
+
+    @property
+    def serves_simulator(self) -> bool:
+        return not self.public_url if self.with_simulator is None else self.with_simulator
 
     def caller(self, peer: str | None, scheme: str, headers: Headers) -> Caller | None:
         """Who calls; None for a foreign host or origin.
@@ -63,7 +71,9 @@ class Entrance:
         return Caller(
             address=address,
             local=(
-                named in LOOPBACK
+                self.serves_simulator
+                and named in LOOPBACK
+                and _comes_from_loopback(headers)
                 and _is_loopback(peer)
                 and _is_loopback(address)
                 and not is_public
@@ -98,6 +108,12 @@ class Entrance:
 def is_loopback_host(host: str) -> bool:
     """Whether only this machine reaches what is served on `host`."""
     return host in LOOPBACK
+
+
+def _comes_from_loopback(headers: Headers) -> bool:
+    """Whether the page that a request comes from, where the browser tells, is on this machine."""
+    told = [headers[name] for name in ("origin", "referer") if headers.get(name)]
+    return all(_hostname(page.partition("://")[2].partition("/")[0]) in LOOPBACK for page in told)
 
 
 def _hostname(host: str) -> str | None:

@@ -230,6 +230,19 @@ def test_without_an_admin_the_page_is_served_to_this_machine_alone(owner: Owner)
     assert "web.host" not in {one["path"] for one in owner.types("check", "--json").json}
 
 
+def test_check_warns_of_a_simulator_beside_a_public_address(owner: Owner) -> None:
+    makes(owner, "boss")
+    path = owner.folder / "config.yaml"
+    plain = path.read_text("utf-8")
+    public = 'web: {public_url: "https://desk.example.com", trusted_proxies: [127.0.0.1]'
+    path.write_text(plain + public + "}\n", "utf-8")
+    [told] = [one for one in owner.types("check", "--json").json if one["path"] == "web"]
+    assert "without the simulator" in told["message"]
+    path.write_text(plain + public + ", simulator: true}\n", "utf-8")
+    warned = {one["path"]: one["severity"] for one in owner.types("check", "--json").json}
+    assert warned["web.simulator"] == "warning"
+
+
 @pytest.mark.parametrize(
     "web",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -84,6 +85,63 @@ async def test_what_passed_a_proxy_is_not_from_this_machine(office: Office) -> N
             answer = await http.get("/g/1", headers={header: "127.0.0.1"})
             assert answer.status_code == 404
             assert "林小满" not in answer.text
+
+
+async def test_behind_a_proxy_that_says_nothing_the_simulator_is_not_open(
+    database: Database, tmp_path: Path
+) -> None:
+    """nginx by default: the upstream's name as Host, and no word of whom it forwards."""
+    office = Office(database, tmp_path, Entrance(public_url=DESK))
+    office.hires("lin", Role.operator)
+    async with office as http:
+        home = await http.get("/")
+        assert (home.status_code, home.headers["location"]) == (303, "/desk")
+        group = await http.get("/g/1")
+        assert group.status_code == 404
+        assert "林小满" not in group.text
+        line = await http.get("/_nicegui_ws/socket.io/?EIO=4&transport=polling")
+        assert line.status_code == 401
+        socket = await upgraded(office.url, "/_nicegui_ws/socket.io/?EIO=4&transport=websocket")
+        assert socket == 403
+        assert (await http.post("/pictures", content=b"x")).status_code == 404
+        # The desk itself is there, for who signs in.
+        assert (await signs_in(http, DESK)).headers["location"] == "/desk"
+
+
+async def test_with_a_public_address_the_simulator_is_served_where_the_owner_wants_it(
+    database: Database, tmp_path: Path
+) -> None:
+    wanted = Entrance(public_url=DESK, trusted_proxies=("127.0.0.1",), with_simulator=True)
+    async with Office(database, tmp_path, wanted) as http:
+        assert (await http.get("/g/1")).status_code == 200
+        for elsewhere in (
+            {"x-forwarded-for": "203.0.113.9"},
+            {"host": "desk.example.com"},
+            {"referer": f"{DESK}/desk"},
+            {"origin": DESK},
+        ):
+            assert (await http.get("/g/1", headers=elsewhere)).status_code == 404
+
+
+async def test_the_simulator_can_be_left_out_on_this_machine_too(
+    database: Database, tmp_path: Path
+) -> None:
+    async with Office(database, tmp_path, Entrance(with_simulator=False)) as http:
+        assert (await http.get("/")).headers["location"] == "/desk"
+
+
+async def upgraded(url: str, path: str) -> int:
+    """The status that asking for a WebSocket is answered with."""
+    host = url.removeprefix("http://")
+    reader, writer = await asyncio.open_connection(*host.split(":"))
+    lines = (
+        f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: Upgrade", "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", "",
+    )  # fmt: skip
+    writer.write("\r\n".join(lines).encode())
+    answer = await asyncio.wait_for(reader.readline(), 30)
+    writer.close()
+    return int(answer.split()[1])
 
 
 async def test_from_elsewhere_there_is_the_desk_and_nothing_else(
