@@ -45,7 +45,7 @@ class Period:
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """`figures.per_operator` holds whom the reader may see. `satisfied…`: what members said, by
-    the names and days that the figures have. `groups`: every members' group, by name."""
+    the names and days that the figures have. `groups`: every group but the operators', by id."""
 
     period: Period
     figures: Figures
@@ -142,7 +142,7 @@ class Reports:
             satisfied=_sum(by_group.values()),
             satisfied_per_group=by_group,
             satisfied_per_day={day: _sum(some) for day, some in days.items()},
-            groups={id_: group.name for id_, group in known.items() if group.kind == "members"},
+            groups={id_: group.name for id_, group in known.items() if group.kind != "operators"},
         )
 
     def _rows(
