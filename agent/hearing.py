@@ -88,7 +88,13 @@ class TicketsHear:
                     line += "说答案不对："
                 case Hearing.peer_answered:
                     self._answered_by_peer(
-                        connection, heard.ticket_id, heard.text, case.member, case.turn.id, now
+                        connection,
+                        heard.ticket_id,
+                        heard.text,
+                        case.member,
+                        case.turn.id,
+                        case.group.id,
+                        now,
                     )
                     line = ""
                 case Hearing.thanked | Hearing.nudged:
@@ -180,6 +186,7 @@ class TicketsHear:
         text: str,
         member: MemberInfo,
         turn_id: int,
+        group_id: int,
         now: datetime,
     ) -> None:
         """Close the ticket by another member's answer, which becomes a draft."""
@@ -188,6 +195,7 @@ class TicketsHear:
             connection,
             ticket_id,
             words,
+            group_id=group_id,
             member_id=member.id,
             name=member.name,
             turn_id=turn_id,
@@ -209,7 +217,9 @@ class TicketsHear:
                 continue
             if peers.answered(line.text, line.quote, line.member_id, asks):
                 member = find_members(connection, {line.member_id})[line.member_id]
-                self._answered_by_peer(connection, ticket_id, line.text, member, line.turn_id, now)
+                self._answered_by_peer(
+                    connection, ticket_id, line.text, member, line.turn_id, case.group.id, now
+                )
                 return
 
     def take_over(
@@ -226,8 +236,10 @@ class TicketsHear:
             operators = self._directory.operators_group(connection, group.account_id)
             if operators is not None:
                 new += card(connection, ticket.id, operators, self._handling.zone)
-            if self._peers_holding(group):
-                new += self._holding_at_last(connection, ticket, group, now)
+            for group_id in dict.fromkeys(asker.group_id for asker in ticket.askers):
+                asked_in = self._directory.group(connection, group_id)
+                if self._peers_holding(asked_in):
+                    new += self._holding_at_last(connection, ticket, asked_in, now)
         outbox.enqueue(connection, new, now)
 
     def _holding_at_last(

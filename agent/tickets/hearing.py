@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from typing import Any
+
+from sqlalchemy import Connection, select, update
 
 from agent.actors import SYSTEM, Actor
 from agent.tickets import timers
+from agent.tickets.joining import count_askers
 from agent.tickets.recording import change, event, in_state, locked
 from agent.tickets.states import LIVE_STATES, UNANSWERED_STATES, Resolution, State
-from agent.tickets.tables import ticket_events
+from agent.tickets.tables import ticket_askers, ticket_events, tickets
 from agent.tickets.terms import Timer
 
 
@@ -24,18 +28,34 @@ def peer_answered(
     ticket_id: int,
     text: str,
     *,
+    group_id: int,
     member_id: int,
     name: str,
     turn_id: int,
     now: datetime,
 ) -> bool:
-    """Another member answered while it was the members' to answer: the ticket is closed.
+    """Another member answered in a group while it was the members' to answer: the ticket is
+    closed. Who asked in other groups has not read it, and waits on with a ticket of their own.
 
-    False where it is no longer theirs, or ended meanwhile: nothing is changed then.
+    False where it is no longer theirs, ended meanwhile, or nobody asked it in that group:
+    nothing is changed then.
     """
     row = locked(connection, ticket_id)
     if row.peers_until is None or row.state != State.open.value:
         return False
+    asks = connection.execute(
+        select(ticket_askers)
+        .where(ticket_askers.c.ticket_id == ticket_id)
+        .order_by(ticket_askers.c.id)
+    ).all()
+    here = [ask for ask in asks if ask.group_id == group_id]
+    elsewhere = [ask for ask in asks if ask.group_id != group_id]
+    if not here:
+        return False
+    if elsewhere:
+        _wait_on(connection, row, elsewhere, by=member(member_id), now=now)
+        change(connection, ticket_id, now, group_id=group_id, member_id=here[0].member_id)
+        count_askers(connection, ticket_id, now)
     timers.put_away(connection, ticket_id, now)
     change(
         connection,
@@ -59,6 +79,31 @@ def peer_answered(
         private={"text": text, "member": name},
     )
     return True
+
+
+def _wait_on(
+    connection: Connection, row: Any, asks: Sequence[Any], *, by: Actor, now: datetime
+) -> None:
+    """Who asked this wait on together, as they did: whoever asks the same joins them."""
+    values = dict(row._mapping) | {
+        "group_id": asks[0].group_id,
+        "member_id": asks[0].member_id,
+        "question": asks[0].question,
+        "version": 1,
+        "opened_at": asks[0].asked_at,
+        "updated_at": now,
+    }
+    del values["id"]
+    new_id = int(connection.execute(tickets.insert().values(**values)).inserted_primary_key[0])  # type: ignore[index]
+    connection.execute(
+        update(ticket_askers)
+        .where(ticket_askers.c.id.in_([ask.id for ask in asks]))
+        .values(ticket_id=new_id)
+    )
+    timers.put(connection, new_id, timers.waiting(connection, row.id))
+    count_askers(connection, new_id, now)
+    event(connection, row.id, "split", by=by, now=now, into=new_id)
+    event(connection, new_id, "opened", by=by, now=now, split_from=row.id)
 
 
 def take_over(connection: Connection, ticket_id: int, *, now: datetime) -> bool:

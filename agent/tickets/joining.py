@@ -110,7 +110,7 @@ def merge(
         closed_at=now,
         resolution=Resolution.merged.value,
     )
-    _recount(connection, into, now)
+    count_askers(connection, into, now)
     event(connection, ticket_id, "merged", by=by, now=now, into=into)
     event(connection, into, "joined", by=by, now=now, merged=ticket_id)
 
@@ -145,8 +145,8 @@ def unmerge(connection: Connection, ticket_id: int, *, by: Actor, now: datetime)
         Timer.resolution_over: row.resolution_due_at,
     }
     timers.put(connection, ticket_id, {kind: at for kind, at in due.items() if at})
-    _recount(connection, row.merged_into, now)
-    _recount(connection, ticket_id, now)
+    count_askers(connection, row.merged_into, now)
+    count_askers(connection, ticket_id, now)
     event(connection, ticket_id, "unmerged", by=by, now=now, from_ticket=row.merged_into)
     event(connection, row.merged_into, "split", by=by, now=now, into=ticket_id)
 
@@ -155,7 +155,8 @@ def _merged_into(ticket_id: int) -> Any:
     return select(tickets.c.id).where(tickets.c.merged_into == ticket_id)
 
 
-def _recount(connection: Connection, ticket_id: int, now: datetime) -> None:
+def count_askers(connection: Connection, ticket_id: int, now: datetime) -> None:
+    """Put down how many people are on the ticket, each once."""
     people = connection.scalar(
         select(func.count(func.distinct(ticket_askers.c.member_id))).where(
             ticket_askers.c.ticket_id == ticket_id

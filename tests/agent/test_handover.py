@@ -50,6 +50,7 @@ class Group:
         self.drafts: list[tuple[int, str | None]] = []
         plans = [
             GroupPlan(channel="web", account="demo", name="护肤群"),
+            GroupPlan(channel="web", account="demo", name="妈妈群"),
             GroupPlan(channel="web", account="demo", name="运营群", kind="operators"),
         ]
         self.directory = Directory(plans, {("web", "demo"): ("小露",)})
@@ -65,7 +66,7 @@ class Group:
                 handover="转给同事",
             ),
             operators=frozenset(), learn=self.learn, owner=owner, now=self.clock.now, feed=Feed(),
-            draft=self.draft, several_accounts=True,
+            draft=self.draft, several_accounts=True, peers_holding=lambda group: True,
         )  # fmt: skip
 
     def rules(self, group: GroupInfo) -> Rules:
@@ -95,8 +96,8 @@ class Group:
         await (responder or self.one).handle(cases)
         await (responder or self.one).finish()
 
-    async def ask(self, who: str, what: str) -> None:
-        self.say(who, what)
+    async def ask(self, who: str, what: str, *, group: str = "护肤群") -> None:
+        self.say(who, what, group=group)
         await self.judge()
 
     def ticket(self, number: int = 1) -> tickets.Ticket:
@@ -157,6 +158,55 @@ async def test_who_answers_while_the_bot_still_thinks_has_answered(group: Group)
     assert group.ticket().resolution == "peer"
     await group.judge()
     assert group.happened() == ["opened", "peer_answered"]
+
+
+async def test_who_asked_the_same_in_another_group_has_not_read_the_answer_and_waits_on(
+    group: Group,
+) -> None:
+    await group.ask("小满", "有没有儿童洗发水？")
+    await group.ask("豆豆妈", "有没有儿童洗发水？", group="妈妈群")
+    await group.ask("圆圆妈", "有没有儿童洗发水？", group="妈妈群")
+    group.say("阿杰", "有的，首页搜儿童款", quotes="有没有儿童洗发水？")
+    await group.judge()
+    first, second = group.ticket(1), group.ticket(2)
+    assert (first.state, first.resolution) == (State.closed, "peer")
+    assert [asker.member for asker in first.askers] == ["小满"]
+    assert (second.state, second.resolution) == (State.open, "")
+    assert [asker.member for asker in second.askers] == ["豆豆妈", "圆圆妈"]
+    assert second.peers_until == NOON + timedelta(minutes=10)
+    await group.ask("小花妈", "有没有儿童洗发水？", group="妈妈群")
+    assert len(group.ticket(2).askers) == 3
+    group.clock.advance(minutes=11)
+    group.over()
+    assert group.said("card")[0].startswith("【工单 #2")
+    assert len(group.said("card")) == 1
+
+
+async def test_an_answer_in_the_group_that_asked_later_leaves_the_first_group_waiting(
+    group: Group,
+) -> None:
+    await group.ask("小满", "有没有儿童洗发水？")
+    await group.ask("豆豆妈", "有没有儿童洗发水？", group="妈妈群")
+    group.say("圆圆妈", "有的，首页搜儿童款", quotes="有没有儿童洗发水？", group="妈妈群")
+    await group.judge()
+    assert [asker.member for asker in group.ticket(1).askers] == ["豆豆妈"]
+    assert group.ticket(1).resolution == "peer"
+    assert [asker.member for asker in group.ticket(2).askers] == ["小满"]
+    assert group.ticket(2).state is State.open
+    group.say("阿杰", "有的，首页搜儿童款", quotes="有没有儿童洗发水？")
+    await group.judge()
+    assert group.ticket(2).resolution == "peer"
+
+
+async def test_every_group_that_asked_hears_that_a_person_is_coming(group: Group) -> None:
+    await group.ask("小满", "有没有儿童洗发水？")
+    await group.ask("豆豆妈", "有没有儿童洗发水？", group="妈妈群")
+    group.clock.advance(minutes=11)
+    group.over()
+    with group.database.reading() as connection:
+        of = outbox.deliveries
+        told = connection.scalars(select(of.c.mentions).where(of.c.kind == "holding"))
+        assert sorted(name for row in told for _, name in row) == ["小满", "豆豆妈"]
 
 
 async def test_an_operator_who_took_the_ticket_meanwhile_keeps_it(group: Group) -> None:
