@@ -285,7 +285,7 @@ class _Order:
         if which is Which.overdue:
             due_at = next_due(ticket)
             return due_at is not None and due_at < self._now
-        return ticket.peers_until is None
+        return ticket.peers_until is None or ticket.peers_until <= self._now
 
 
 _NOTHING = {

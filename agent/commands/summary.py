@@ -125,7 +125,8 @@ class Summary:
         return {row.answered_by: row.number for row in found}
 
     def _open(self, connection: Connection, now: datetime) -> list[str]:
-        found = [t for t in tickets.listed(connection, limit=_MOST) if t.peers_until is None]
+        unanswered = tickets.listed(connection, limit=_MOST)
+        found = [t for t in unanswered if t.peers_until is None or t.peers_until <= now]
         if not found:
             return ["没有未处理的工单 🎉"]
         late = sum(1 for t in found if (due := next_due(t)) is not None and due < now)

@@ -16,7 +16,7 @@ from agent.actors import SYSTEM
 from agent.directory import Directory, GroupInfo, MemberInfo, groups, present_members
 from agent.messages import Mention, Text
 from agent.service_levels.wording import duration_in_words
-from agent.tickets import State, Timer
+from agent.tickets import State, Timer, timers
 from agent.tickets.recording import event
 from agent.tickets.tables import tickets
 from agent.tickets.timers import WentOff
@@ -64,7 +64,7 @@ class Reminding:
 
     def remind(self, connection: Connection, went_off: Sequence[WentOff], now: datetime) -> None:
         """What `rounds.Timers` calls with the timers of `REMINDERS`."""
-        late = _late(connection, went_off)
+        late = _late(connection, _with_operators(connection, went_off, now))
         for account_id in sorted({one.account_id for one in late}):
             here = [one for one in late if one.account_id == account_id]
             operators = self.directory.operators_group(connection, account_id)
@@ -160,6 +160,25 @@ class Reminding:
             since = f"（{passed}前）" if now > late.due_at and passed != "0 分钟" else ""
             return f"🔴 #{late.ticket_id} 已超时：应在 {when} 前{what}{since}。{question}"
         return f"⏰ #{late.ticket_id} 快到时限：{when} 前要{what}（还剩 {passed}）。{question}"
+
+
+def _with_operators(
+    connection: Connection, went_off: Sequence[WentOff], now: datetime
+) -> list[WentOff]:
+    """Those whose tickets are the operators' by now; the others go off when members' time ends."""
+    ids = {one.ticket_id for one in went_off}
+    to_peers = {
+        row.id: row.peers_until
+        for row in connection.execute(
+            select(tickets.c.id, tickets.c.peers_until).where(
+                tickets.c.id.in_(ids), tickets.c.peers_until > now
+            )
+        )
+    }
+    for one in went_off:
+        if one.ticket_id in to_peers:
+            timers.put(connection, one.ticket_id, {one.kind: to_peers[one.ticket_id]})
+    return [one for one in went_off if one.ticket_id not in to_peers]
 
 
 def _late(connection: Connection, went_off: Sequence[WentOff]) -> list[_Late]:

@@ -6,12 +6,13 @@ A process that is killed on the way leaves them due; of two processes one gets e
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
 import structlog
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import OperationalError
 
 from agent.database import Database
 from agent.signals import Feed
@@ -25,6 +26,8 @@ Handler = Callable[[Connection, Sequence[WentOff], datetime], None]
 """Does what timers of its kinds are for; raises nothing for a ticket that needs it no more."""
 
 _AT_ONCE = 1000
+_FIRST_PAUSE = timedelta(minutes=1)  # after a failure; doubled by each one more
+_LONGEST_PAUSE = timedelta(hours=1)
 
 
 class Errand(Protocol):
@@ -74,11 +77,13 @@ class Rounds:
 
 class Timers:
     """The errand of tickets' timers. `handlers`: what does each kind; timers of one handler are
-    given to it together. Kinds without a handler are left alone."""
+    given to it together. Kinds without a handler are left alone. What fails goes off again later,
+    after ever longer pauses."""
 
     def __init__(self, handlers: Sequence[tuple[Handler, Collection[Timer]]]) -> None:
         self._handlers = [(handler, frozenset(kinds)) for handler, kinds in handlers]
         self._kinds = frozenset(kind for _, kinds in handlers for kind in kinds)
+        self._failures: dict[tuple[int, Timer], int] = {}  # in a row, as this process saw them
 
     def next_due(self, connection: Connection) -> datetime | None:
         """When the next of them goes off."""
@@ -93,7 +98,37 @@ class Timers:
         went_off = timers.take_due(connection, now, _AT_ONCE, kinds=self._kinds, of=free)
         for handler, kinds in self._handlers:
             if mine := [one for one in went_off if one.kind in kinds]:
-                _handle(connection, handler, mine, now)
+                self._handle(connection, handler, mine, now)
+
+    def _handle(
+        self, connection: Connection, handler: Handler, went_off: Sequence[WentOff], now: datetime
+    ) -> None:
+        """All together; if that fails, each by itself, and what fails alone is put off."""
+        try:
+            with connection.begin_nested():
+                handler(connection, went_off, now)
+        except OperationalError:
+            raise  # a lost race or a full disk: nothing is committed, everything is still due
+        except Exception:
+            if len(went_off) > 1:
+                for one in went_off:
+                    self._handle(connection, handler, [one], now)
+                return
+            self._put_off(connection, went_off[0], now)
+        else:
+            for one in went_off:
+                self._failures.pop((one.ticket_id, one.kind), None)
+
+    def _put_off(self, connection: Connection, one: WentOff, now: datetime) -> None:
+        """Called while the failure is handled: its traceback is logged."""
+        key = one.ticket_id, one.kind
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        again_at = now + min(_FIRST_PAUSE * 2 ** min(failures, 10), _LONGEST_PAUSE)
+        timers.put(connection, one.ticket_id, {one.kind: again_at})
+        log.exception(
+            "timer failed", ticket=one.ticket_id, kind=one.kind, again_at=again_at.isoformat()
+        )
 
     def _locked(self, connection: Connection, now: datetime) -> list[int]:
         """The tickets with timers that are due, locked before the timers are, as whoever acts on
@@ -116,18 +151,3 @@ class Timers:
                 .with_for_update(skip_locked=True)
             )
         )
-
-
-def _handle(
-    connection: Connection, handler: Handler, went_off: Sequence[WentOff], now: datetime
-) -> None:
-    """All together; if that fails, each by itself, and what fails alone is logged and left."""
-    try:
-        with connection.begin_nested():
-            handler(connection, went_off, now)
-    except Exception:
-        if len(went_off) > 1:
-            for one in went_off:
-                _handle(connection, handler, [one], now)
-            return
-        log.exception("timer failed", ticket=went_off[0].ticket_id, kind=went_off[0].kind)

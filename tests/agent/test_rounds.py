@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from agent import outbox, tickets
 from agent.actors import Actor
@@ -194,8 +195,62 @@ async def test_a_timer_that_cannot_be_done_holds_up_no_other(shift: Shift) -> No
         feed=Feed(),
         timers=Timers([(broken, REMINDERS)]),  # type: ignore[list-item]
     )
-    assert await rounds.make() is None
+    next_due = await rounds.make()
     assert sorted(set(broken.done)) == [1, 3]
+    assert next_due is not None  # what failed goes off again
+    pauses = [next_due - shift.clock.now()]
+    for _ in range(8):
+        shift.clock.advance_to(next_due)
+        next_due = await rounds.make()
+        assert next_due is not None
+        pauses.append(next_due - shift.clock.now())
+    assert [pause / timedelta(minutes=1) for pause in pauses] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert sorted(set(broken.done)) == [1, 3]
+    broken.ticket_id = 0
+    shift.clock.advance_to(next_due)
+    assert await rounds.make() is None
+    assert sorted(set(broken.done)) == [1, 2, 3]
+
+
+async def test_a_lost_race_for_the_database_is_tried_again_and_no_failure(shift: Shift) -> None:
+    shift.ask("有没有儿童洗发水")
+    shift.clock.advance(hours=2)
+    told: list[int] = []
+
+    def handler(connection: object, went_off: list[timers.WentOff], now: datetime) -> None:
+        told.append(len(went_off))
+        if len(told) == 1:
+            raise OperationalError("", {}, Exception("deadlock detected"))
+
+    rounds = Rounds(
+        database=shift.database,
+        now=shift.clock.now,
+        feed=Feed(),
+        timers=Timers([(handler, REMINDERS)]),  # type: ignore[list-item]
+    )
+    assert await rounds.make() is None
+    assert told == [2, 2]
+
+
+async def test_operators_are_not_reminded_of_what_members_may_still_answer(shift: Shift) -> None:
+    levels = ServiceLevels(
+        group_of=shift.directory.group,
+        targets={Priority.normal: Target(response=timedelta(hours=1))},
+    )
+    asked = Asked(
+        group=shift.place.group, member=shift.place.member, turn_id=None,
+        question="有没有儿童洗发水", reason="not_in_knowledge", to_peers=True,
+        peers_until=shift.clock.now() + timedelta(minutes=90),
+    )  # fmt: skip
+    with shift.database.transaction() as connection:
+        tickets.open_or_join(connection, asked, shift.clock.now(), levels)
+    rounds = shift.rounds()
+    shift.clock.advance(minutes=75)
+    await rounds.make()
+    assert shift.said() == []
+    shift.clock.advance(minutes=15)  # the members' time is over
+    await rounds.make()
+    assert [line[:8] for line in shift.said()] == ["🔴 #1 已超时"]
 
 
 # -- the morning summary --------------------------------------------------------------
