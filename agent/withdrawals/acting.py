@@ -265,7 +265,8 @@ def _change_entries(
 
 @dataclass(frozen=True)
 class _Said:
-    """The messages of one answer: usually one, several where it was long."""
+    """The messages of one answer: usually one, several where it was long. Locked: the sender
+    takes none between what is read here and what is done about it."""
 
     parts: tuple[Any, ...]
 
@@ -283,6 +284,7 @@ class _Said:
                     .outerjoin(messages, deliveries.c.echo_id == messages.c.id)
                     .where(deliveries.c.turn_id == turn_id, deliveries.c.kind == "answer")
                     .order_by(deliveries.c.id)
+                    .with_for_update(of=deliveries)
                 )
             )
         )

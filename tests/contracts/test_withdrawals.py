@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from shop import NOW, SATO, Shop, after
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from agent import inbox, outbox, withdrawals
 from agent.actors import Actor
@@ -137,6 +137,25 @@ def test_of_two_at_the_same_moment_one_is_stopped(bot: Answered) -> None:
         one.join()
     assert stopped == ["withdrawn_before"]
     assert len(bot.corrections()) == 1
+
+
+def test_an_answer_that_leaves_at_the_same_moment_is_corrected(bot: Answered) -> None:
+    turn = bot.answer("小满", 0, sent=False)
+    done: list[Withdrawn] = []
+    withdrawing = threading.Thread(target=lambda: done.append(bot.withdraw(turn)))
+    with bot.database.transaction() as connection:
+        connection.execute(
+            update(deliveries).where(deliveries.c.turn_id == turn).values(state="sending")
+        )
+        withdrawing.start()
+        if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+            waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            while withdrawing.is_alive() and not connection.scalar(waits):
+                withdrawing.join(0.01)
+                connection.execute(text("SELECT pg_stat_clear_snapshot()"))
+    withdrawing.join()
+    assert (done[0].unsent, done[0].people) == (0, 1)
+    assert bot.corrections() == [("会员群", f"更正「面膜一周敷几次」：{RIGHT}", ["小满"])]
 
 
 def test_the_same_request_is_carried_out_once_and_answered_again(bot: Answered) -> None:
