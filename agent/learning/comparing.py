@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from agent.sharing import question_key, similarity
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from knowledge.audience import Scope
     from knowledge.catalog import Entry
 
@@ -18,6 +20,8 @@ Near = Callable[[str, "Sequence[Scope]", datetime], list[int]]
 """Ids of the live entries nearest to a question, for those audiences; best first. Blocks."""
 
 _LIKE = 0.35  # Dice coefficient from which an entry is worth showing
+_MOST_ENTRIES = 50_000
+_COMPARED = 100  # entries whose questions are worded most alike
 
 
 class Clash(StrEnum):
@@ -65,6 +69,40 @@ def rivals(draft: Entry, near: Iterable[Entry]) -> list[Rival]:
         (*clashing.values(), *like),
         key=lambda one: (order.index(one.clash), -one.similarity, one.entry.id),
     )
+
+
+def clashing(connection: Connection, draft: Sequence[Entry]) -> list[Rival]:
+    """The live entries that say the same as a draft (its entry for each group) or contradict it,
+    found by the words of the questions alone: for a transaction, in which no vectors are asked
+    for."""
+    from agent.learning.drafts import replaces
+    from knowledge import catalog
+    from knowledge.catalog import EntryState, Selection
+
+    key = _pairs(question_key(draft[0].question or ""))
+    live = catalog.selected(
+        connection, Selection(states=frozenset({EntryState.LIVE})), limit=_MOST_ENTRIES
+    )
+    scored = [
+        (len(key & theirs) / (len(key) + len(theirs)), entry.id, entry)
+        for entry in live
+        if entry.question
+        and not any(replaces(one, entry) for one in draft)
+        and (theirs := _pairs(question_key(entry.question)))
+    ]
+    nearest = sorted((one for one in scored if one[0]), key=lambda one: one[:2], reverse=True)
+    near = [entry for _, _, entry in nearest[:_COMPARED]]
+    found = {
+        one.entry.id: one
+        for part in draft
+        for one in rivals(part, near)
+        if one.clash is not Clash.SIMILAR
+    }
+    return list(found.values())
+
+
+def _pairs(key: str) -> set[str]:
+    return {key[i : i + 2] for i in range(max(len(key) - 1, 1))} - {""}
 
 
 def _alike(draft: Entry, other: Entry) -> float:

@@ -85,6 +85,13 @@ def ticket_of(source: str) -> int | None:
     return int(number) if source.startswith(_OF_TICKET) and number.isdecimal() else None
 
 
+def replaces(draft: Entry, entry: Entry) -> bool:
+    """Whether the entry gives way once the draft is approved, and so is no rival of it."""
+    if draft.source == entry.source and ticket_of(draft.source) is not None:
+        return True
+    return (entry.source, entry.key) == (draft.source, draft.key)
+
+
 def make(
     connection: Connection, proposed: Proposed, *, source: str, by: Actor, now: datetime
 ) -> Draft:

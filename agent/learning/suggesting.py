@@ -10,7 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from agent import tickets
 from agent.inbox import decisions
+from agent.learning.cleaning import Cleaner, forbidding
 from agent.sharing import question_key, similarity
 from agent.tickets import Ticket
 from agent.tickets.states import State
@@ -19,6 +21,7 @@ from agent.tickets.tables import tickets as rows
 _WORTH = 0.05  # a passage below says nothing about the question
 _ALIKE = 0.6  # of another ticket's question, by its characters
 _COMPARED = 2_000  # newest answered tickets
+_TRIED = 10  # of them, those most alike
 
 
 class Origin(StrEnum):
@@ -62,13 +65,16 @@ class NothingToSuggest:
     why_not_sent: str
 
 
-def suggest(connection: Connection, ticket: Ticket) -> Suggested | NothingToSuggest:
-    """What to begin a reply to this ticket with: a colleague's answer to nearly this question, a
-    model's answer that failed its check, or the nearest passage, in this order."""
+def suggest(
+    connection: Connection, ticket: Ticket, cleaner: Cleaner
+) -> Suggested | NothingToSuggest:
+    """What to begin a reply to this ticket with: a colleague's answer to nearly this question
+    without anybody's data, a model's answer that failed its check, or the nearest passage, in this
+    order."""
     passages = [_source(one) for one in ticket.passages if one.get("score", 0) >= _WORTH]
     passages.sort(key=lambda one: -one.score)
     common = {"why_not_sent": ticket.reason, "detail": ticket.detail}
-    if colleague := _colleague(connection, ticket):
+    if colleague := _colleague(connection, ticket, cleaner):
         return Suggested(
             text=colleague.text, origin=Origin.COLLEAGUE, sources=(colleague, *passages), **common
         )
@@ -79,6 +85,12 @@ def suggest(connection: Connection, ticket: Ticket) -> Suggested | NothingToSugg
             text=passages[0].text, origin=Origin.KNOWLEDGE, sources=tuple(passages), **common
         )
     return NothingToSuggest(why_not_sent=ticket.reason)
+
+
+def reusable(ticket: Ticket, cleaner: Cleaner) -> str:
+    """A ticket's answer as it may be said to somebody else; empty where it cannot be."""
+    told = cleaner.answer(ticket.answer, askers=[asker.member for asker in ticket.askers])
+    return "" if forbidding(told.flags) else told.text
 
 
 def _source(passage: Mapping[str, Any]) -> Source:
@@ -99,10 +111,10 @@ def _failed_draft(connection: Connection, ticket: Ticket) -> str:
     return next((str(details["draft"]) for details in found if details.get("draft")), "")
 
 
-def _colleague(connection: Connection, ticket: Ticket) -> Source | None:
+def _colleague(connection: Connection, ticket: Ticket, cleaner: Cleaner) -> Source | None:
     key = question_key(ticket.question)
     answered = connection.execute(
-        select(rows.c.id, rows.c.question, rows.c.answer)
+        select(rows.c.id, rows.c.question)
         .where(
             rows.c.id != ticket.id,
             rows.c.answer != "",
@@ -111,14 +123,13 @@ def _colleague(connection: Connection, ticket: Ticket) -> Source | None:
         .order_by(rows.c.id.desc())
         .limit(_COMPARED)
     )
-    best = max(
-        ((similarity(key, question_key(row.question)), row.id, row) for row in answered),
-        key=lambda one: one[:2], default=None,
-    )  # fmt: skip
-    if best is None or best[0] < _ALIKE:
-        return None
-    score, number, row = best
-    return Source(
-        title=row.question, source=f"ticket:{number}", text=row.answer, score=round(score, 3),
-        ticket_id=number,
-    )  # fmt: skip
+    scored = ((similarity(key, question_key(row.question)), row.id) for row in answered)
+    for score, number in sorted((one for one in scored if one[0] >= _ALIKE), reverse=True)[:_TRIED]:
+        other = tickets.get(connection, number)
+        if text := reusable(other, cleaner):
+            people = [asker.member for asker in other.askers]
+            return Source(
+                title=cleaner.question(other.question, askers=people).text,
+                source=f"ticket:{number}", text=text, score=round(score, 3), ticket_id=number,
+            )  # fmt: skip
+    return None

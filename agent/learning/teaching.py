@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
@@ -11,13 +12,14 @@ from agent import tickets
 from agent.actors import Actor
 from agent.errors import UsageError
 from agent.learning import drafts, validity
-from agent.learning.cleaning import Cleaner, Flag, forbidding
+from agent.learning.cleaning import Cleaner, Doubt, Flag, forbidding
+from agent.learning.comparing import Clash, Rival, clashing
 from agent.learning.drafts import Draft, Proposed
 from agent.tickets import Lesson
 from agent.tickets.recording import change as change_ticket
 from agent.tickets.recording import event
 from agent.tickets.tables import ticket_events
-from knowledge import audience
+from knowledge import audience, catalog
 from knowledge.audience import Scope
 
 
@@ -45,28 +47,38 @@ class Teaching:
         or one for all; returns the last one's id. What was learned from the source before is
         retired.
 
-        An answer that cannot be freed of personal data becomes a draft instead, and `UsageError`
-        (code `needs_editing`) says so: commit, so that it is there to be edited.
+        What is doubtful about it, or clashes with an entry, becomes a draft instead, and
+        `UsageError` (code `needs_editing`) says so: commit, so that it is there to be edited.
         """
         number = drafts.ticket_of(lesson.source)
         ticket = tickets.get(connection, number) if number is not None else None
-        proposed = self._proposed(lesson.question, lesson.answer, _scopes(lesson), ticket, now)
+        said = lesson.answer
+        if ticket is not None and said == ticket.answer:
+            said = _in_members_language(connection, ticket) or said
+        proposed = self._proposed(lesson.question, said, _scopes(lesson), ticket, now)
         by = Actor(name="shequn")
         draft = drafts.make(connection, proposed, source=lesson.source, by=by, now=now)
-        if wrong := forbidding(draft.flags(self.cleaner)):
-            told = "、".join(dict.fromkeys(flag.words for flag in wrong if flag.words))
-            raise UsageError(
-                f"答案里有个人信息或要改写的内容（{told}），没有收入知识库，已存为草稿 {draft.id}："
-                "请在工作台的知识页改写后批准。店里公开的电话、地址写进 egress.public 就不再拦下。",
-                code="needs_editing",
-                draft=draft.id,
-                words=told,
-            )
+        flags, clashes = self.doubts(connection, draft)
+        if flags or clashes:
+            raise held_back(draft, flags, clashes)
         asked = _asked(ticket) or [lesson.question]
         entries = drafts.approve(
             connection, draft.id, cleaner=self.cleaner, asked=asked, by=by, now=now
         )
         return entries[-1]
+
+    def doubts(
+        self, connection: Connection, draft: Draft
+    ) -> tuple[tuple[Flag, ...], tuple[Rival, ...]]:
+        """Why a draft may not be made live unseen: what is doubtful about its words, and the
+        entries that say the same or otherwise."""
+        number = draft.ticket_id
+        ticket = tickets.get(connection, number) if number is not None else None
+        people = [asker.member for asker in ticket.askers] if ticket else []
+        flags = draft.flags(self.cleaner, askers=people)
+        return flags, tuple(
+            clashing(connection, [catalog.get(connection, one) for one in draft.ids])
+        )
 
     def draft_ticket(
         self,
@@ -156,6 +168,46 @@ class Teaching:
             question=asked.text or question.strip(), answer=told.text, scopes=scopes,
             valid_from=begins, valid_to=ends if ends is None or ends > now else None,
         )  # fmt: skip
+
+
+def held_back(draft: Draft, flags: Iterable[Flag], clashes: Iterable[Rival]) -> UsageError:
+    """Says why a draft waits for a person (code `needs_editing`)."""
+    flags = tuple(flags)
+    why: dict[str, dict[str, None]] = {}
+    words: dict[str, None] = {}
+    for flag in flags:
+        why.setdefault(_WHY[flag.doubt], {})[flag.words] = None
+        words[flag.words or draft.question] = None
+    for one in clashes:
+        why.setdefault(_CLASHES[one.clash], {})[f"#{one.entry.id}"] = None
+        words[f"#{one.entry.id}"] = None
+    told = "；".join(
+        f"{reason}（{'、'.join(filter(None, about))}）" if any(about) else reason
+        for reason, about in why.items()
+    )
+    public = "店里公开的电话、地址写进 egress.public 就不再拦下。" if forbidding(flags) else ""
+    return UsageError(
+        f"没有收入知识库，已存为草稿 {draft.id}：{told}。请在工作台的知识页看过后批准。{public}",
+        code="needs_editing",
+        draft=draft.id,
+        words="、".join(words),
+    )
+
+
+_WHY = {
+    Doubt.PERSONAL: "有个人信息",
+    Doubt.MENTION: "提到了某个人",
+    Doubt.OWN: "说的是某个人自己的事",
+    Doubt.POINTS: "离开上文看不懂",
+    Doubt.RELATIVE_TIME: "说的日子过后就不对",
+    Doubt.NO_WORDS: "没有文字",
+    Doubt.TOO_LONG: "太长",
+}
+_CLASHES = {
+    Clash.DUPLICATE: "已有一样的条目",
+    Clash.CONTRADICTION: "和已有条目说法不同",
+    Clash.SIMILAR: "问法接近已有条目",
+}
 
 
 def _scopes(lesson: Lesson) -> tuple[Scope, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal, TypeVar
@@ -23,7 +23,8 @@ from agent.learning import Drafted, Flag, Proposed, Teaching, drafts
 from agent.learning.comparing import Clash, Near, Rival, rivals
 from agent.learning.gaps import Gap, gaps
 from agent.learning.rewriting import Rewriter
-from agent.learning.suggesting import NothingToSuggest, Suggested, suggest
+from agent.learning.suggesting import NothingToSuggest, Suggested, reusable, suggest
+from agent.learning.teaching import held_back
 from agent.learning.uses import Use, uses
 from agent.service_desk import entries
 from agent.service_desk.entries import EntryPage, Show, Wanted
@@ -139,6 +140,10 @@ class KnowledgeDesk:
             user, _MAY_APPROVE, self._teaching.draft_ticket, ticket_id, everybody=everybody
         )
         view = await self.draft(user, drafted.draft.id)
+        _, clashes = await self._database.read(partial(self._teaching.doubts, draft=drafted.draft))
+        known = {one.entry.id for one in clashes}
+        others = (one for one in view.rivals if one.entry.id not in known)
+        view = replace(view, rivals=(*clashes, *others))
         if not view.clean:
             return Taught(view=view)
         made = await self._act(user, _MAY_APPROVE, self._teaching.approve, drafted.draft.id)
@@ -153,22 +158,32 @@ class KnowledgeDesk:
         if taught.entries:
             return taught.entries[-1]
         view = taught.view
-        doubts = [flag.words for flag in view.flags if flag.words]
-        doubts += [f"#{one.entry.id}" for one in view.rivals if one.clash is not Clash.SIMILAR]
-        words = "、".join(dict.fromkeys(doubts))
-        raise UsageError(
-            f"已存为草稿 {view.draft.id}，没有收入知识库（{words}）：请在知识页看过后批准。",
-            code="needs_editing",
-            draft=view.draft.id,
-            words=words,
-        )
+        clashes = [one for one in view.rivals if one.clash is not Clash.SIMILAR]
+        raise held_back(view.draft, view.flags, clashes)
 
     async def suggest(self, user: User, ticket_id: int) -> Suggested | NothingToSuggest:
         """What to begin a reply with; see `agent.learning.suggesting`."""
         _check(user, _MAY_DRAFT)
         return await self._database.read(
-            lambda connection: suggest(connection, tickets.get(connection, ticket_id))
+            lambda connection: suggest(
+                connection, tickets.get(connection, ticket_id), self._teaching.cleaner
+            )
         )
+
+    async def answer_for_reuse(self, user: User, ticket_id: int) -> str:
+        """Another ticket's answer, as one to begin a reply with: nobody's data in it. Raises
+        `UsageError` (code `about_somebody`) where it cannot be freed of them."""
+        _check(user, _MAY_DRAFT)
+        text = await self._database.read(
+            lambda connection: reusable(tickets.get(connection, ticket_id), self._teaching.cleaner)
+        )
+        if not text:
+            raise UsageError(
+                f"工单 #{ticket_id} 的答复里有别人的信息，不能直接使用。",
+                code="about_somebody",
+                number=ticket_id,
+            )
+        return text
 
     async def _reworded(self, ticket_id: int) -> Proposed | None:
         if self._rewriter is None:
@@ -247,7 +262,7 @@ class KnowledgeDesk:
             wanted = dict.fromkeys((*ids, *(one.id for one in alike)))
             found = [catalog.get(connection, one) for one in wanted]
             # What it replaces when it is approved is no rival.
-            return [one for one in found if (one.source, one.key) != (entry.source, entry.key)]
+            return [one for one in found if not drafts.replaces(entry, one)]
 
         near = await self._database.read(read)
         return await asyncio.to_thread(rivals, entry, near)

@@ -187,6 +187,61 @@ def test_the_command_learn_goes_the_same_way(lessons: Lessons) -> None:
     assert [entry.text for entry in entries(lessons)] == ["在群里问。"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("您的订单今天下午已经帮您催了", "说的是某个人自己的事（您的订单）"),
+        ("今天下午恢复包邮", "说的日子过后就不对（今天）"),
+        ("满 199 元包邮。", "和已有条目说法不同（#1）"),
+        ("满 99 元包邮。", "已有一样的条目（#1）"),
+    ],
+)
+def test_the_command_learn_holds_back_what_the_page_does_and_says_why(
+    lessons: Lessons, answer: str, why: str
+) -> None:
+    with lessons.database.transaction() as connection:
+        catalog.add_entry(
+            connection, question="满多少包邮？", answer="满 99 元包邮。", source="faq.csv",
+            scope=audience.everybody(), now=NOW,
+        )  # fmt: skip
+    number = lessons.answered("请问满多少包邮呀？", answer)
+    with lessons.database.transaction() as connection, pytest.raises(UsageError) as refused:
+        tickets.learn(connection, number, by=SATO, now=NOW, add=lessons.teaching.learn)
+    assert refused.value.code == "needs_editing"
+    assert why in str(refused.value)
+    assert [entry.text for entry in entries(lessons)] == ["满 99 元包邮。"]
+    assert [entry.text for entry in entries(lessons, EntryState.DRAFT)] == [answer]
+
+
+async def test_without_vectors_the_page_finds_what_contradicts_by_its_words(
+    lessons: Lessons,
+) -> None:
+    operator = lessons.user("sato", Role.operator)
+    with lessons.database.transaction() as connection:
+        catalog.add_entry(
+            connection, question="满多少包邮？", answer="满 199 元包邮。", source="faq.csv",
+            scope=audience.everybody(), now=NOW,
+        )  # fmt: skip
+    number = lessons.answered("满多少包邮呀？", "满 99 元包邮。")
+    with pytest.raises(UsageError, match="说法不同"):
+        await lessons.desk().learn_or_say_why_not(operator, number)
+    assert [entry.text for entry in entries(lessons)] == ["满 199 元包邮。"]
+
+
+def test_the_command_learns_what_members_read_and_not_what_the_operator_wrote(
+    lessons: Lessons,
+) -> None:
+    number = lessons.asked("有洗发水卖吗？")
+    with lessons.database.transaction() as connection:
+        language = tickets.get(connection, number).askers[0].language
+        tickets.reply(
+            connection, number, "今はありません。", by=SATO, now=NOW,
+            in_languages={language: "目前没有洗发水哦。"},
+        )  # fmt: skip
+        tickets.learn(connection, number, by=SATO, now=NOW, add=lessons.teaching.learn)
+    assert [entry.text for entry in entries(lessons)] == ["目前没有洗发水哦。"]
+
+
 async def test_what_is_the_shop_s_own_is_confirmed_by_who_approves(lessons: Lessons) -> None:
     operator = lessons.user("sato", Role.operator)
     desk = lessons.desk()

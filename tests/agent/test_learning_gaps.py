@@ -6,11 +6,12 @@ import random
 from datetime import timedelta
 
 import pytest
-from lessons import NOW, SATO, Lessons
+from lessons import CLEANER, NOW, SATO, Lessons
 
 from agent import tickets
 from agent.access import Role
 from agent.database import Database
+from agent.errors import UsageError
 from agent.gate import Decision, Outcome, Reason
 from agent.learning.gaps import Unanswered, clusters
 from agent.learning.suggesting import NothingToSuggest, Origin, Suggested
@@ -120,7 +121,7 @@ def suggested(lessons: Lessons, number: int) -> Suggested | NothingToSuggest:
     from agent.learning.suggesting import suggest
 
     with lessons.database.reading() as connection:
-        return suggest(connection, tickets.get(connection, number))
+        return suggest(connection, tickets.get(connection, number), CLEANER)
 
 
 def test_a_colleague_s_answer_to_nearly_this_question_comes_first(lessons: Lessons) -> None:
@@ -130,6 +131,29 @@ def test_a_colleague_s_answer_to_nearly_this_question_comes_first(lessons: Lesso
     assert (found.text, found.origin) == ("目前没有哦。", Origin.COLLEAGUE)
     assert found.sources[0].ticket_id == earlier
     assert found.why_not_sent == "not_in_knowledge"
+
+
+def test_another_member_s_name_is_not_suggested_to_the_next_who_asks(lessons: Lessons) -> None:
+    lessons.answered("洗发水有货吗？", "@小满 小满您好：目前没有哦。", group="护肤群")
+    found = suggested(lessons, lessons.asked("请问洗发水有货吗", who="豆豆妈"))
+    assert isinstance(found, Suggested)
+    assert found.text == "目前没有哦。"
+
+
+async def test_an_answer_with_another_member_s_data_is_suggested_to_nobody(
+    lessons: Lessons,
+) -> None:
+    clean = lessons.answered("洗发水有货了吗？", "目前没有哦。", who="王芳")
+    said = "王芳的已寄到上海市浦东新区张江路88号3栋502室，电话 13812345678"
+    other = lessons.answered("洗发水有货吗？", said, who="王芳", group="护肤群")
+    found = suggested(lessons, lessons.asked("洗发水有货吗", who="豆豆妈"))
+    assert isinstance(found, Suggested)
+    assert (found.text, found.sources[0].ticket_id) == ("目前没有哦。", clean)
+    operator = lessons.user("sato", Role.operator)
+    assert await lessons.desk().answer_for_reuse(operator, clean) == "目前没有哦。"
+    with pytest.raises(UsageError) as refused:
+        await lessons.desk().answer_for_reuse(operator, other)
+    assert refused.value.code == "about_somebody"
 
 
 def test_a_model_s_answer_that_failed_its_check_is_shown_with_what_failed(
