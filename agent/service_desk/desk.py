@@ -31,8 +31,9 @@ T = TypeVar("T")
 
 
 class ServiceDesk:
-    """Reads tickets and acts on them as a user. Every method raises `NotAllowed` for who may not,
-    and what the functions of `agent.tickets` raise.
+    """Reads tickets and acts on them as a user. Every method that takes one raises `NotAllowed`
+    for who may not (only `leave` lets everybody go), and what the functions of `agent.tickets`
+    raise.
 
     `request`: the same for the same wish; a second one is not carried out again.
     `version`: the ticket's as the user saw it; None skips the comparison.
@@ -63,7 +64,8 @@ class ServiceDesk:
         self, user: User, filters: Filters, *, limit: int = 100, offset: int = 0
     ) -> Inbox:
         """One page of the list, with the counts for its chips."""
-        return await self._database.read(
+        return await self._read(
+            user,
             partial(
                 inbox,
                 filters=filters,
@@ -71,13 +73,13 @@ class ServiceDesk:
                 now=self._now(),
                 limit=limit,
                 offset=offset,
-            )
+            ),
         )
 
     async def ticket(self, user: User, ticket_id: int) -> TicketView:
         """One ticket with all that belongs to it."""
-        return await self._database.read(
-            partial(view, ticket_id=ticket_id, user_id=user.id, now=self._now())
+        return await self._read(
+            user, partial(view, ticket_id=ticket_id, user_id=user.id, now=self._now())
         )
 
     # -- whose it is ----------------------------------------------------------------
@@ -157,13 +159,14 @@ class ServiceDesk:
     async def preview(
         self, user: User, ticket_id: int, text: str, in_languages: Mapping[str, str] | None = None
     ) -> list[tickets.Preview]:
-        """What members of each group would see of a reply."""
+        """What members of each group would see of a reply. Raises `UnknownTicket`."""
         in_languages = await self._as_sent(text, in_languages, confirmed=True)
-        return await self._database.read(
-            partial(
-                tickets.preview, ticket_id=ticket_id, text=text, in_languages=in_languages or {}
-            )
-        )
+
+        def work(connection: Connection) -> list[tickets.Preview]:
+            tickets.see_that_it_exists(connection, ticket_id)
+            return tickets.preview(connection, ticket_id, text, in_languages or {})
+
+        return await self._read(user, work)
 
     async def ask_back(
         self,
@@ -229,21 +232,20 @@ class ServiceDesk:
     ) -> Affected:
         """The bot's answer that one of these names: what `withdraw` would take back. Raises
         `UsageError` where there is none."""
-        return await self._database.read(
+        return await self._read(
+            user,
             partial(
                 withdrawals.named,
                 turn_id=turn_id,
                 ticket_id=ticket_id,
                 delivery_id=delivery_id,
-            )
+            ),
         )
 
     async def affected(self, user: User, turn_id: int, *, hours: float = 24) -> list[Affected]:
         """Who else got an answer from the same entries in the last hours, in all groups."""
         since = self._now() - timedelta(hours=hours)
-        return await self._database.read(
-            partial(withdrawals.affected, turn_id=turn_id, since=since)
-        )
+        return await self._read(user, partial(withdrawals.affected, turn_id=turn_id, since=since))
 
     def corrected(self, answer: Affected, correction: str) -> str:
         """What members would read of the correction of an answer."""
@@ -312,9 +314,12 @@ class ServiceDesk:
     # -- being there ----------------------------------------------------------------
 
     async def save_draft(self, user: User, ticket_id: int, content: dict[str, Any] | None) -> None:
-        """Keep what the user typed, whatever their page made of it; None forgets it."""
+        """Keep what the user typed, whatever their page made of it; None forgets it. Raises
+        `UnknownTicket`."""
 
         def work(connection: Connection) -> None:
+            _operator(connection, user)
+            tickets.see_that_it_exists(connection, ticket_id)
             if content is None:
                 return _drop_draft(connection, ticket_id, user.id)
             _upsert(
@@ -331,9 +336,12 @@ class ServiceDesk:
         await self._database.write(work)
 
     async def look(self, user: User, ticket_id: int, *, writing: bool) -> None:
-        """The user has the ticket open at this moment; say so every ten seconds."""
+        """The user has the ticket open at this moment; say so every ten seconds. Raises
+        `UnknownTicket`."""
 
         def work(connection: Connection) -> None:
+            _operator(connection, user)
+            tickets.see_that_it_exists(connection, ticket_id)
             _upsert(
                 connection,
                 ticket_viewers,
@@ -361,17 +369,30 @@ class ServiceDesk:
 
     # -- carrying out ---------------------------------------------------------------
 
+    async def _read(self, user: User, work: Callable[[Connection], T]) -> T:
+        def checked(connection: Connection) -> T:
+            _operator(connection, user)
+            return work(connection)
+
+        return await self._database.read(checked)
+
     async def _act(self, user: User, work: Callable[..., T], subject: int, **values: Any) -> T:
         def checked(connection: Connection) -> T:
-            current = access.get(connection, user.id)
-            if current is None or not current.may(Role.operator):
-                raise NotAllowed("您现在没有处理工单的权限。", code="not_allowed")
-            return work(connection, subject, by=current.actor, now=self._now(), **values)
+            by = _operator(connection, user).actor
+            return work(connection, subject, by=by, now=self._now(), **values)
 
         result = await self._database.write(checked)
         self._feed.publish("tickets")
         self._feed.publish("decided")  # there may be something to send
         return result
+
+
+def _operator(connection: Connection, user: User) -> User:
+    """The user as they are now. Raises `NotAllowed` for who is no operator any more."""
+    current = access.get(connection, user.id)
+    if current is None or not current.may(Role.operator):
+        raise NotAllowed("您现在没有处理工单的权限。", code="not_allowed")
+    return current
 
 
 def _texted(

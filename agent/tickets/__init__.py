@@ -40,6 +40,7 @@ from agent.tickets.reading import (
     events,
     get,
     listed,
+    see_that_it_exists,
     untold,
     without_card,
 )
@@ -105,6 +106,7 @@ __all__ = [
     "release",
     "reopen",
     "reply",
+    "see_that_it_exists",
     "split_off",
     "tag",
     "take_back",

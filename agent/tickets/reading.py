@@ -100,6 +100,15 @@ def get(connection: Connection, ticket_id: int) -> Ticket:
     return _tickets(connection, [row])[0]
 
 
+def see_that_it_exists(connection: Connection, ticket_id: int) -> None:
+    """Raises `UnknownTicket`."""
+    found = ticket_id < 2**31 and connection.scalar(
+        select(tickets.c.id).where(tickets.c.id == ticket_id)
+    )
+    if not found:
+        raise unknown(ticket_id)
+
+
 def listed(
     connection: Connection, states: Sequence[str] = ("open", "claimed", "waiting"), limit: int = 50
 ) -> list[Ticket]:

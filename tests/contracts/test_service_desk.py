@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,7 +15,7 @@ from agent import access, tickets
 from agent.access import Role, User
 from agent.access.tables import users
 from agent.database import Database
-from agent.errors import AnsweredMeanwhile, NotAllowed, TicketClosed, UsageError
+from agent.errors import AnsweredMeanwhile, NotAllowed, TicketClosed, UnknownTicket, UsageError
 from agent.service_desk import Filters, ServiceDesk
 from agent.signals import Feed
 from agent.tickets import UNTIMED, Priority, State
@@ -174,6 +175,45 @@ async def test_who_was_removed_a_moment_ago_does_nothing_any_more(desk: Desk) ->
         await desk.service.reply(one, number, "四月上架")
     with pytest.raises(NotAllowed):
         await desk.service.claim(desk.user("offers", Role.marketer), number)
+
+
+def every_wish(desk: Desk, user: User, number: int) -> dict[str, Awaitable[object]]:
+    return {
+        "inbox": desk.service.inbox(user, Filters()),
+        "ticket": desk.service.ticket(user, number),
+        "preview": desk.service.preview(user, number, "四月上架"),
+        "answer_of": desk.service.answer_of(user, ticket_id=number),
+        "affected": desk.service.affected(user, 1),
+        "save_draft": desk.service.save_draft(user, number, {"text": "四"}),
+        "look": desk.service.look(user, number, writing=True),
+    }
+
+
+@pytest.mark.parametrize("removed", [True, False])
+async def test_only_operators_read_tickets_and_only_while_they_are_operators(
+    desk: Desk, removed: bool
+) -> None:
+    reader = desk.user("linda", Role.operator if removed else Role.marketer)
+    number = desk.shop.ask("小满", QUESTIONS[0]).ticket_id
+    if removed:
+        with desk.shop.database.transaction() as connection:
+            connection.execute(update(users).values(active=False))
+    for wish in every_wish(desk, reader, number).values():
+        with pytest.raises(NotAllowed):
+            await wish
+    await desk.service.leave(reader, number)
+    seen = await desk.service.ticket(desk.user("mao"), number)
+    assert (seen.viewers, seen.draft) == ((), None)
+
+
+@pytest.mark.parametrize("number", [999, 2**31])
+async def test_of_a_ticket_that_is_none_nothing_is_kept(desk: Desk, number: int) -> None:
+    wishes = every_wish(desk, desk.user("linda"), number)
+    for name in ("ticket", "preview", "save_draft", "look"):
+        with pytest.raises(UnknownTicket):
+            await wishes.pop(name)
+    for left in wishes.values():
+        left.close()  # type: ignore[attr-defined]
 
 
 async def test_a_ticket_is_handed_only_to_who_may_take_it(desk: Desk) -> None:

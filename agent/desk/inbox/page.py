@@ -99,7 +99,7 @@ class InboxPage(Acts, Correcting, Interpreting):
             await self.ports.service_desk.leave(self.user, self._open)
 
     async def spoken_to(self) -> None:
-        if self._open is not None:
+        if self._open is not None and self._allowed:
             self.tell({"translated": None})
             self.interpret(await self.ports.service_desk.ticket(self.user, self._open))
 
