@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Column, Connection, ForeignKey, Integer, Table, func, select
+from sqlalchemy import Column, Connection, ForeignKey, Integer, Table, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.elements import ColumnElement
 
 from agent import access, tickets
 from agent.access import Role, User
@@ -15,7 +16,7 @@ from agent.access.tables import users
 from agent.actors import SYSTEM
 from agent.database import metadata
 from agent.tickets.states import UNANSWERED_STATES
-from agent.tickets.tables import UNANSWERED
+from agent.tickets.tables import UNANSWERED, ticket_events
 from agent.tickets.tables import tickets as rows
 
 How = Literal["by_hand", "round_robin", "load"]
@@ -36,7 +37,8 @@ class Assignment:
     they are given no more; 0 for any number. `reassign`: also take tickets from who went off duty
     or was removed.
 
-    Only active operators on duty are given tickets; where none has room a ticket stays open.
+    Only active operators on duty are given tickets; where none has room a ticket stays open until
+    somebody has.
     """
 
     how: How = "by_hand"
@@ -60,22 +62,31 @@ class Assignment:
         return self._given(connection, ticket_id, now)
 
     def is_due(self, connection: Connection, now: datetime) -> bool:
-        """As an errand of `Rounds`: whether somebody's tickets are to be given on."""
-        return self.reassign and self.how != "by_hand" and bool(left_behind(connection, 1))
+        """As an errand of `Rounds`: whether somebody's tickets are to be given on, or somebody
+        has room for what nobody has."""
+        if self.how == "by_hand":
+            return False
+        if self.reassign and left_behind(connection, 1):
+            return True
+        return bool(nobodys(connection, now, 1)) and self._next(connection) is not None
 
     def run(self, connection: Connection, now: datetime) -> None:
         self.settle(connection, now)
 
     def settle(self, connection: Connection, now: datetime, limit: int = 100) -> list[int]:
         """Give the unanswered tickets of those who no longer work to others, or back to
-        everybody; returns their numbers."""
+        everybody, then what nobody has to who has room; returns their numbers."""
         if not self.is_due(connection, now):
             return []
         _one_at_a_time(connection)
-        settled = left_behind(connection, limit)
+        settled = left_behind(connection, limit) if self.reassign else []
         for ticket_id in settled:
             if self._given(connection, ticket_id, now) is None:
                 tickets.release(connection, ticket_id, by=SYSTEM, now=now)
+        for ticket_id in nobodys(connection, now, limit, to_give=True):
+            if self._given(connection, ticket_id, now) is None:
+                break
+            settled.append(ticket_id)
         return settled
 
     def _given(self, connection: Connection, ticket_id: int, now: datetime) -> User | None:
@@ -120,6 +131,45 @@ def left_behind(connection: Connection, limit: int = 100) -> list[int]:
         .limit(limit)
     )
     return list(found)
+
+
+def nobodys(
+    connection: Connection, now: datetime, limit: int = 100, *, to_give: bool = False
+) -> list[int]:
+    """Unanswered tickets that nobody has and that are the operators' by now, most urgent first.
+
+    What somebody put back by hand is left to whoever claims it. `to_give`: locked until the
+    transaction ends, without those that somebody acts on at this moment.
+    """
+    wanted = (
+        select(rows.c.id)
+        .where(
+            UNANSWERED,
+            rows.c.assignee_id.is_(None),
+            or_(rows.c.peers_until.is_(None), rows.c.peers_until <= now),
+            ~_put_back_by_hand(),
+        )
+        .order_by(rows.c.priority, func.coalesce(rows.c.response_due_at, 2**62), rows.c.id)
+        .limit(limit)
+    )
+    if to_give:
+        wanted = wanted.with_for_update(skip_locked=True, of=rows)
+    return list(connection.scalars(wanted))
+
+
+def _put_back_by_hand() -> ColumnElement[bool]:
+    released = case((ticket_events.c.kind == "released", ticket_events.c.user_id))
+    last = (
+        select(released)
+        .where(
+            ticket_events.c.ticket_id == rows.c.id,
+            ticket_events.c.kind.in_(("released", "assigned", "reopened", "unmerged")),
+        )
+        .order_by(ticket_events.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return last.is_not(None)
 
 
 def _loads(connection: Connection) -> dict[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import update
@@ -17,9 +17,10 @@ from agent.audit import entries
 from agent.database import Database
 from agent.directory import Directory, GroupPlan, Place
 from agent.messages import InboundMessage, Text
-from agent.tickets import Asked, State
+from agent.tickets import Asked, Priority, State
 
 NOW = datetime(2027, 3, 1, 4, tzinfo=UTC)
+SATO = Actor(name="佐藤")
 
 
 @dataclass(kw_only=True)
@@ -133,6 +134,64 @@ def test_above_the_cap_tickets_stay_open(office: Office, how: How) -> None:
     assert office.given(Assignment(how=how, most=2), 6) == ["佐藤", "小林", "佐藤", "小林", "", ""]
     states = [office.whose()[number] for number in (5, 6)]
     assert states == ["", ""]
+    assignment = Assignment(how=how, most=2)
+    with office.database.transaction() as connection:
+        assert not assignment.is_due(connection, NOW)
+        tickets.close(connection, 2, by=SATO, now=NOW)
+        tickets.prioritise(connection, 6, Priority.urgent, by=SATO, now=NOW)
+        assert assignment.is_due(connection, NOW)
+        assert assignment.settle(connection, NOW) == [6]  # the most urgent one first
+        assert not assignment.is_due(connection, NOW)
+        tickets.close(connection, 1, by=SATO, now=NOW)
+        assert assignment.settle(connection, NOW) == [5]
+    assert office.whose() == {3: "佐藤", 4: "小林", 5: "佐藤", 6: "小林"}
+
+
+def test_what_came_while_nobody_was_on_duty_is_given_to_who_comes(office: Office) -> None:
+    assignment = Assignment(how="round_robin", reassign=False)
+    office.off_duty("佐藤")
+    office.off_duty("小林")
+    assert office.given(assignment, 2) == ["", ""]
+    with office.database.transaction() as connection:
+        assert not assignment.is_due(connection, NOW)
+        access.set_on_duty(connection, office.ids["小林"], True)
+        assert assignment.settle(connection, NOW) == [1, 2]
+    assert office.whose() == {1: "小林", 2: "小林"}
+
+
+def test_what_members_left_and_what_is_split_off_is_given_too(office: Office) -> None:
+    assignment = Assignment(how="round_robin")
+    asked = Asked(
+        group=office.place.group, member=office.place.member, turn_id=None,
+        question="有没有儿童洗发水", reason="not_in_knowledge", to_peers=True,
+        peers_until=NOW + timedelta(minutes=10),
+    )  # fmt: skip
+    with office.database.transaction() as connection:
+        left = tickets.open_or_join(connection, asked, NOW).ticket_id
+        assert assignment.settle(connection, NOW) == []
+        assert assignment.settle(connection, NOW + timedelta(minutes=10)) == [left]
+    first, second = office.ask("请问孕妇能不能用防晒"), office.ask("面膜几天敷一次好")
+    with office.database.transaction() as connection:
+        tickets.merge(connection, second, first, by=SATO, now=NOW)
+        assert assignment.settle(connection, NOW) == [first]
+        tickets.unmerge(connection, second, by=SATO, now=NOW)
+        assert assignment.settle(connection, NOW) == [second]
+
+
+def test_what_was_put_back_by_hand_waits_for_who_claims_it(office: Office) -> None:
+    assignment = Assignment(how="round_robin")
+    office.given(assignment, 1)
+    sato = Actor(name="佐藤", user_id=office.ids["佐藤"])
+    with office.database.transaction() as connection:
+        tickets.release(connection, 1, by=sato, now=NOW)
+        assert not assignment.is_due(connection, NOW)
+        tickets.claim(connection, 1, by=sato, now=NOW)
+    office.dismiss("佐藤")
+    office.off_duty("小林")
+    with office.database.transaction() as connection:
+        assignment.settle(connection, NOW)  # nobody is there
+        access.set_on_duty(connection, office.ids["小林"], True)
+        assert assignment.settle(connection, NOW) == [1]
 
 
 def test_who_is_off_duty_removed_or_no_operator_is_given_none(office: Office) -> None:
