@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from agent import access, tickets, withdrawals
 from agent.access import User
 from agent.actors import Actor
-from agent.commands.cards import card_of, line, next_due
+from agent.commands.cards import card_of, line, next_due, shortened
 from agent.commands.parsing import HELP, Command, Verb, Which
-from agent.errors import UsageError
+from agent.errors import AnsweredMeanwhile, UsageError
 from agent.service_levels import WORDS_OF_PRIORITY, Handling
 from agent.tickets import Joined, State
 
@@ -22,6 +22,7 @@ Colleague = Callable[[Connection, str], User | None]
 
 _LISTED = 15
 _AFFECTED = timedelta(hours=24)
+_JUST_ANSWERED = timedelta(minutes=10)
 _MOST = 500  # tickets that a list is chosen from
 
 
@@ -117,6 +118,11 @@ class _Order:
                 return self._list()
             case Verb.help:
                 return HELP
+            case Verb.unsure:
+                return (
+                    f"⚠️ 这句没有发给成员。要答复成员请写「#{self._number} reply 答案」，"
+                    "引用工单卡片直接写答案也可以（不要 @ 同事）。"
+                )
             case Verb.unknown:
                 return (
                     f"⚠️ 没有「{self._command.text}」这个指令，没有发送。要原样答复请写"
@@ -126,17 +132,43 @@ class _Order:
     # -- to members -------------------------------------------------------------------
 
     def _reply(self) -> str:
+        seen = None if self._command.by_verb else self._replies_seen()
         sent = tickets.reply(
             self._connection,
             self._number,
             self._command.text,
             by=self._by,
             now=self._now,
+            seen_replies=seen,
             terms=self._handling.terms,
         )
         return (
             f"✅ #{self._number} 已答复 {sent.people} 人（{len(sent.groups)} 个群）。"
             f"{_not_reached(sent)}发送「#{self._number} learn」收入知识库。"
+        )
+
+    def _replies_seen(self) -> int:
+        """Raises `AnsweredMeanwhile` where a colleague has only just answered: whoever wrote this
+        has hardly read that."""
+        ticket = tickets.get(self._connection, self._number)
+        answers = [
+            event
+            for event in tickets.events(self._connection, self._number)
+            if event.kind == "answered"
+        ]
+        if ticket.state is not State.answered or not answers:
+            return ticket.replies
+        last = answers[-1]
+        is_own = last.user_id == self._by.user_id and last.actor == self._by.name
+        if is_own or self._now - last.at >= _JUST_ANSWERED:
+            return ticket.replies
+        raise AnsweredMeanwhile(
+            f"{ticket.answered_by} 刚刚已经答复了 #{self._number}："
+            f"「{shortened(ticket.answer, 200)}」。您的这一条没有发送；"
+            f"仍要发送请写「#{self._number} reply 答案」。",
+            code="answered_meanwhile",
+            number=self._number,
+            by=ticket.answered_by,
         )
 
     def _ask(self) -> str:
@@ -221,7 +253,13 @@ class _Order:
         name, or the last one) gets a ticket of their own."""
         ticket = tickets.get(self._connection, self._number)
         if ticket.state is State.merged:
-            tickets.unmerge(self._connection, self._number, by=self._by, now=self._now)
+            tickets.unmerge(
+                self._connection,
+                self._number,
+                by=self._by,
+                now=self._now,
+                terms=self._handling.terms,
+            )
             return f"✅ #{self._number} 已从 #{ticket.merged_into} 拆出。"
         wanted = self._command.text
         joined = [
@@ -234,7 +272,13 @@ class _Order:
             raise UsageError(
                 f"工单 #{self._number} {who}，没有可以拆开的。", code="nothing_to_undo"
             )
-        new_id = tickets.split_off(self._connection, joined[-1].id, by=self._by, now=self._now)
+        new_id = tickets.split_off(
+            self._connection,
+            joined[-1].id,
+            by=self._by,
+            now=self._now,
+            terms=self._handling.terms,
+        )
         return f"✅ {joined[-1].member} 的问题已拆成工单 #{new_id}。"
 
     # -- knowledge --------------------------------------------------------------------

@@ -10,7 +10,7 @@ from agent.messages import plain
 from agent.tickets import Priority
 
 _CARD = re.compile(r"【工单 #(\d{1,9})】")
-# A reminder, or the line about who else asks.
+# A reminder, or the line about who else asks, or what a member added.
 _LINE = re.compile(r"(?:^|[⏰🔴]\s*)#(\d{1,9}) (?:快到时限|已超时|又有)|^💬 #(\d{1,9}) ")
 _NUMBERED = re.compile(r"[#＃]\s*(\d{1,9})(?!\d)(?:\s*[:：,，]?\s*)(.*)", re.DOTALL)
 _LIST = re.compile(
@@ -26,6 +26,9 @@ _HAND_OVER = re.compile(
 _SPLIT = re.compile(r"(?:split|拆分|分割)(?:[\s@＠]+(\S.{0,39}))?")
 _PRIORITY = re.compile(r"(?:priority|优先级?|優先度?)\s*[:：]?\s*(\S{1,6})")
 _MISTYPED = re.compile(r"[a-z]{1,12}|(?:learn|close|show)\s+[a-z]{1,12}")
+
+# At the start of a word: an address with an @ in it mentions nobody.
+_MENTION = re.compile(r"(?<![A-Za-z0-9._%+-])[@＠]\S")
 
 HELP = (
     "指令：引用工单卡片直接写答案，或「#12 答案」答复；「#12 ask 问题」追问；「#12 claim」认领；"
@@ -56,6 +59,7 @@ class Verb(StrEnum):
     list = "list"
     help = "help"
     unknown = "unknown"
+    unsure = "unsure"  # whether it is for members at all: talk more likely
 
 
 class Which(StrEnum):
@@ -111,12 +115,15 @@ class Command:
     into: int = 0  # of `merge`
     priority: Priority = Priority.normal
     which: Which = Which.all
+    by_verb: bool = False  # of `reply`: the word was written, nobody has to guess
 
 
 def parse(text: str, quoted: str | None) -> Command | None:
     """The command in an operator's message; None for talk that is none of ours.
 
     `quoted` is the text of the quoted message: quoting a card or a line about a ticket names it.
+    What is written under a card is the answer; under a line, or where a colleague is mentioned, it
+    is talk unless it begins with a command.
     """
     words = text.strip()
     if numbered := _NUMBERED.fullmatch(words):
@@ -126,8 +133,13 @@ def parse(text: str, quoted: str | None) -> Command | None:
         return Command(verb=Verb.list, which=which)
     if words[:1] in ("#", "＃") and _HELP.fullmatch(words):
         return Command(verb=Verb.help)
-    if quoted and (named := _CARD.search(quoted) or _LINE.search(quoted)):
-        return _numbered(int(next(filter(None, named.groups()))), words)
+    if quoted and (carded := _CARD.search(quoted)):
+        return _numbered(int(carded[1]), words)
+    if quoted and (named := _LINE.search(quoted)):
+        number = int(next(filter(None, named.groups())))
+        found = _numbered(number, words)
+        is_talk = found.verb is Verb.reply and not found.by_verb
+        return Command(verb=Verb.unsure, number=number) if is_talk else found
     return None
 
 
@@ -143,10 +155,13 @@ def _numbered(number: int, rest: str) -> Command:
         return found
     for verb, pattern in _SAID.items():
         if said := pattern.fullmatch(rest.strip()):
-            return Command(verb=verb, number=number, text=said[1].strip())
+            by_verb = verb is Verb.reply
+            return Command(verb=verb, number=number, text=said[1].strip(), by_verb=by_verb)
     if _MISTYPED.fullmatch(word) or word in _NEED_TEXT:
         # More likely a mistyped command than an answer for a whole group to read.
         return Command(verb=Verb.unknown, number=number, text=word)
+    if _MENTION.search(rest):
+        return Command(verb=Verb.unsure, number=number)
     return Command(verb=Verb.reply, number=number, text=rest.strip())
 
 

@@ -114,21 +114,20 @@ class Timers:
                 for one in went_off:
                     self._handle(connection, handler, [one], now)
                 return
-            self._put_off(connection, went_off[0], now)
+            again_at = self._put_off(connection, went_off[0], now)
+            ticket, kind = went_off[0].ticket_id, went_off[0].kind
+            log.exception("timer failed", ticket=ticket, kind=kind, again_at=again_at.isoformat())
         else:
             for one in went_off:
                 self._failures.pop((one.ticket_id, one.kind), None)
 
-    def _put_off(self, connection: Connection, one: WentOff, now: datetime) -> None:
-        """Called while the failure is handled: its traceback is logged."""
+    def _put_off(self, connection: Connection, one: WentOff, now: datetime) -> datetime:
         key = one.ticket_id, one.kind
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        again_at = now + min(_FIRST_PAUSE * 2 ** min(failures, 10), _LONGEST_PAUSE)
+        again_at: datetime = now + min(_FIRST_PAUSE * 2 ** min(failures, 10), _LONGEST_PAUSE)
         timers.put(connection, one.ticket_id, {one.kind: again_at})
-        log.exception(
-            "timer failed", ticket=one.ticket_id, kind=one.kind, again_at=again_at.isoformat()
-        )
+        return again_at
 
     def _locked(self, connection: Connection, now: datetime) -> list[int]:
         """The tickets with timers that are due, locked before the timers are, as whoever acts on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,8 @@ _WHY = {
     "ja": ("ただいま営業時間外です", "ただいま{holiday}のため休業中です"),
     "en": ("We are closed at the moment", "We are closed for {holiday}"),
 }
+_KANA = re.compile(r"[\u3041-\u30ff]|の日|感謝")
+_JAPANESE_HOLIDAY = "日本节日"
 _IN_A_WEEK = 7  # days within which a weekday alone says which day
 
 
@@ -52,7 +55,9 @@ def why_closed(hours: WorkingHours, now: datetime, language: str) -> str:
     day = hours.calendar.day(now.astimezone(hours.zone).date())
     if day is None or day.working or not day.name:
         return plain
-    return holiday.replace("{holiday}", day.name)
+    # Holidays carry the names of their own country; kana tells nothing to who reads Chinese.
+    foreign = language == "zh" and _KANA.search(day.name)
+    return holiday.replace("{holiday}", _JAPANESE_HOLIDAY if foreign else day.name)
 
 
 def _known(language: str) -> str:

@@ -19,7 +19,7 @@ CARD = "【工单 #12】 会员群 · 小满\n问：有没有儿童洗发水"
         ("#12 四月上架", Command(verb=Verb.reply, number=12, text="四月上架")),
         ("＃１２：四月上架", Command(verb=Verb.reply, number=12, text="四月上架")),
         ("  #12\n第一行\n第二行 ", Command(verb=Verb.reply, number=12, text="第一行\n第二行")),
-        ("#12 reply close", Command(verb=Verb.reply, number=12, text="close")),
+        ("#12 reply close", Command(verb=Verb.reply, number=12, text="close", by_verb=True)),
         ("#12 close", Command(verb=Verb.close, number=12)),
         ("#12关闭", Command(verb=Verb.close, number=12)),
         ("#12 CLOSE", Command(verb=Verb.close, number=12)),
@@ -124,10 +124,32 @@ def test_a_list_may_be_of_some(text: str, which: Which) -> None:
         "⏰ #12 快到时限：11:00 前要首次回应（还剩 12 分钟）。有没有儿童洗发水",
         "@佐藤\u2005🔴 #12 已超时：应在 11:00 前首次回应（3 分钟前）。有没有儿童洗发水",
         "#12 又有 2 人在问：阿杰（护肤群）「有没有儿童洗发水」",
+        "💬 #12 小满（会员群）：大概几号",
     ],
 )
-def test_quoting_a_line_about_a_ticket_names_it_too(quoted: str) -> None:
-    assert parse("四月上架", quoted) == Command(verb=Verb.reply, number=12, text="四月上架")
+def test_quoting_a_line_about_a_ticket_names_it_for_commands_and_talk_is_no_answer(
+    quoted: str,
+) -> None:
+    assert parse("我来", quoted) == Command(verb=Verb.claim, number=12)
+    assert parse("reply 四月上架", quoted) == Command(
+        verb=Verb.reply, number=12, text="四月上架", by_verb=True
+    )
+    assert parse("这个谁在跟？", quoted) == Command(verb=Verb.unsure, number=12)
+
+
+@pytest.mark.parametrize(
+    "text", ["@小林\u2005这个你看一下", "我不太清楚 ＠小林 你知道吗", "这个应该问@小林\u2005"]
+)
+def test_what_mentions_a_colleague_is_no_answer_for_members(text: str) -> None:
+    assert parse(text, CARD) == Command(verb=Verb.unsure, number=12)
+    assert parse(f"#12 {text}", None) == Command(verb=Verb.unsure, number=12)
+    sent = parse(f"#12 reply {text}", None)
+    assert sent == Command(verb=Verb.reply, number=12, text=text.strip(), by_verb=True)
+
+
+def test_an_address_in_an_answer_mentions_nobody() -> None:
+    text = "请写信到 help@example.com"
+    assert parse(text, CARD) == Command(verb=Verb.reply, number=12, text=text)
 
 
 @pytest.mark.parametrize("quoted", [None, "", "工单 #12", "大家好"])

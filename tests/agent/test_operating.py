@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
 
-from agent import inbox, tickets
+from agent import inbox, outbox, tickets
 from agent.access.tables import users
 from agent.audit import entries
 from agent.cases import Case
 from agent.database import Database
 from agent.directory import Directory, GroupPlan, Place
-from agent.messages import InboundMessage, Text
+from agent.messages import InboundMessage, Quote, Text
 from agent.operating import Operating
 from agent.service_levels import Handling
 from agent.tickets import Asked, Lesson
@@ -57,10 +57,19 @@ class Room:
     def _learn(self, connection: object, lesson: Lesson, now: datetime) -> int:
         raise ValueError("nothing is learned here")
 
-    def says(self, who: str, text: str) -> str:
-        case = _case(self.places[who], text)
+    def says(self, who: str, text: str, *, quoting: str = "", at: datetime = NOW) -> str:
+        case = _case(self.places[who], text, quoting)
         with self.database.transaction() as connection:
-            return "\n".join(self.operating.answers(connection, case, NOW))
+            return "\n".join(self.operating.answers(connection, case, at))
+
+    def told_members(self) -> list[str]:
+        with self.database.reading() as connection:
+            rows = connection.scalars(
+                select(outbox.deliveries.c.content)
+                .where(outbox.deliveries.c.kind == "reply")
+                .order_by(outbox.deliveries.c.id)
+            )
+            return [row["text"] for row in rows]
 
     def user(self, name: str, **values: object) -> None:
         given = {
@@ -71,9 +80,10 @@ class Room:
             connection.execute(users.insert().values(**(given | values)))
 
 
-def _case(place: Place, text: str) -> Case:
+def _case(place: Place, text: str, quoting: str) -> Case:
+    quote = Quote(text=quoting) if quoting else None
     message = inbox.RecordedMessage(
-        id=1, external_id="m9", content=Text(text=text), quote=None, addressed=False, sent_at=NOW
+        id=1, external_id="m9", content=Text(text=text), quote=quote, addressed=False, sent_at=NOW
     )
     turn = inbox.ClaimedTurn(
         id=1, group_id=place.group.id, member_id=place.member.id, opened_at=NOW, ready_at=NOW,
@@ -128,6 +138,40 @@ def test_of_two_colleagues_of_one_name_neither_is_guessed(room: Room) -> None:
     room.user("小林", login="a", wechat_id=None)
     room.user("小林", login="b", wechat_id=None)
     assert room.says("佐藤", "#1 转给 小林") == "⚠️ 有 2 位同事叫「小林」，请用登录名转交。"
+
+
+CARD = "【工单 #1】 会员群 · 小满\n问：有没有儿童洗发水"
+
+
+def test_of_two_who_answer_one_card_the_second_is_shown_the_answer_first(room: Room) -> None:
+    room.user("小林")
+    assert room.says("佐藤", "四月上架", quoting=CARD).startswith("✅ #1 已答复")
+    refused = room.says("小林", "没有", quoting=CARD, at=NOW + timedelta(minutes=9))
+    assert refused == (
+        "⚠️ 佐藤 刚刚已经答复了 #1：「四月上架」。您的这一条没有发送；"
+        "仍要发送请写「#1 reply 答案」。"
+    )
+    assert room.says("小林", "#1 没有").startswith("⚠️ 佐藤 刚刚已经答复了")
+    assert [text.strip() for text in room.told_members()] == ["四月上架"]
+    assert room.says("小林", "#1 reply 只在官网").startswith("✅ #1 已答复")
+    assert room.says("小林", "官网首页就能看到", quoting=CARD).startswith("✅ #1 已答复")
+    later = NOW + timedelta(minutes=20)
+    assert room.says("佐藤", "门店也有", quoting=CARD, at=later).startswith("✅ #1 已答复")
+    assert room.told_members() == ["四月上架", "只在官网", "官网首页就能看到", "门店也有"]
+
+
+@pytest.mark.parametrize(
+    ("text", "quoting"),
+    [
+        ("这个谁在跟？", "⏰ #1 快到时限：11:00 前要首次回应（还剩 12 分钟）。有没有儿童洗发水"),
+        ("@小林\u2005你看一下", CARD),
+    ],
+)
+def test_talk_among_operators_goes_to_no_member(room: Room, text: str, quoting: str) -> None:
+    assert room.says("佐藤", text, quoting=quoting).startswith(
+        "⚠️ 这句没有发给成员。要答复成员请写「#1 reply 答案」"
+    )
+    assert room.told_members() == []
 
 
 def test_every_act_is_audited_by_user_without_what_was_written(room: Room) -> None:
