@@ -7,6 +7,7 @@ does nothing any more.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -28,6 +29,17 @@ from agent.tickets.tables import reply_drafts, ticket_viewers
 from agent.withdrawals import Affected, Correcting, Entries, Withdrawn
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Besides:
+    """What a canned reply does beside replying. `priority` None: stays; `tags` are added."""
+
+    priority: Priority | None = None
+    tags: tuple[str, ...] = ()
+
+
+_NOTHING_BESIDES = Besides()
 
 
 class ServiceDesk:
@@ -117,8 +129,10 @@ class ServiceDesk:
         and_close: bool = False,
         hold: timedelta = timedelta(0),
         confirmed: bool = False,
+        besides: Besides = _NOTHING_BESIDES,
     ) -> Sent:
-        """Answer everybody who asked; until `hold` is over, `take_back` undoes it.
+        """Answer everybody who asked; until `hold` is over, `take_back` undoes it. Where the reply
+        is refused, nothing of `besides` is done either.
 
         What a model translated carries the mark of AI text, and where it says something otherwise
         than `text` it is refused (`translation_differs`) unless it is `confirmed`.
@@ -126,6 +140,8 @@ class ServiceDesk:
         in_languages = await self._as_sent(text, in_languages, confirmed=confirmed)
 
         def work(connection: Connection, ticket_id: int, *, by: Actor, now: datetime) -> Sent:
+            if not tickets.was_done(connection, ticket_id, request):
+                self._do_besides(connection, ticket_id, besides, by=by, now=now)
             sent = tickets.reply(
                 connection,
                 ticket_id,
@@ -144,6 +160,16 @@ class ServiceDesk:
             return sent
 
         return await self._act(user, work, ticket_id)
+
+    def _do_besides(
+        self, connection: Connection, ticket_id: int, besides: Besides, *, by: Actor, now: datetime
+    ) -> None:
+        if besides.priority is not None:
+            tickets.prioritise(
+                connection, ticket_id, besides.priority, by=by, now=now, terms=self._terms
+            )
+        if besides.tags:
+            tickets.retag(connection, ticket_id, add=besides.tags, by=by, now=now)
 
     async def _as_sent(
         self, text: str, in_languages: Mapping[str, str] | None, *, confirmed: bool
@@ -310,6 +336,12 @@ class ServiceDesk:
         self, user: User, ticket_id: int, tags: Sequence[str], *, version: int | None = None
     ) -> None:
         await self._act(user, partial(_texted, tickets.tag, tags), ticket_id, version=version)
+
+    async def retag(
+        self, user: User, ticket_id: int, *, add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> None:
+        """Add and remove single tags; those of colleagues stay."""
+        await self._act(user, tickets.retag, ticket_id, add=add, remove=remove)
 
     # -- being there ----------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from agent.tickets.acting import (
     release,
     reopen,
     reply,
+    retag,
     tag,
 )
 from agent.tickets.hearing import (
@@ -44,6 +45,7 @@ from agent.tickets.reading import (
     untold,
     without_card,
 )
+from agent.tickets.recording import was_done
 from agent.tickets.states import (
     ENDED_STATES,
     LIVE_STATES,
@@ -108,6 +110,7 @@ __all__ = [
     "reply",
     "see_that_it_exists",
     "split_off",
+    "retag",
     "tag",
     "take_back",
     "take_over",
@@ -120,3 +123,4 @@ __all__ = [
     "untold",
     "without_card",
 ]
+    "was_done",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -418,6 +418,22 @@ def note(
     ticket_id: int,
     text: str,
     *,
+def retag(
+    connection: Connection,
+    ticket_id: int,
+    *,
+    add: Collection[str] = (),
+    remove: Collection[str] = (),
+    by: Actor,
+    now: datetime,
+) -> None:
+    """Add and remove single tags, whatever others did to the rest meanwhile. Raises as `tag`."""
+    before = set(locked(connection, ticket_id).tags)
+    after = (before - set(remove)) | {one.strip() for one in add if one.strip()}
+    if after != before:
+        tag(connection, ticket_id, sorted(after), by=by, now=now)
+
+
     by: Actor,
     now: datetime,
     request: str | None = None,

@@ -131,6 +131,13 @@ def done_before(connection: Connection, request: str | None) -> dict[str, Any] |
     return found
 
 
+def was_done(connection: Connection, ticket_id: int, request: str | None) -> bool:
+    """Whether the request has been carried out; the ticket is locked until the transaction ends,
+    as the same request may be under way. Raises `UnknownTicket`."""
+    locked(connection, ticket_id)
+    return done_before(connection, request) is not None
+
+
 def unknown(ticket_id: int) -> UnknownTicket:
     """There is no ticket of that number."""
     return UnknownTicket(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from shop import NOW, SATO, Shop, after
@@ -16,7 +17,7 @@ from agent.access import Role, User
 from agent.access.tables import users
 from agent.database import Database
 from agent.errors import AnsweredMeanwhile, NotAllowed, TicketClosed, UnknownTicket, UsageError
-from agent.service_desk import Filters, ServiceDesk
+from agent.service_desk import Besides, Filters, ServiceDesk
 from agent.signals import Feed
 from agent.tickets import UNTIMED, Priority, State
 from agent.tickets.tables import tickets as rows
@@ -120,6 +121,30 @@ async def test_filters_and_counts_agree(desk: Desk) -> None:
     counts = (await desk.service.inbox(one, Filters())).counts
     assert (counts.unanswered, counts.mine, counts.nobodys) == (4, 1, 2)
     assert (counts.overdue, counts.soon, counts.by_state[State.waiting]) == (1, 1, 1)
+    desk.at = 600  # the members' time is over, even where nothing took note of it yet
+    assert await desk.numbers(one) == [d, c, a, b, e]
+    counts = (await desk.service.inbox(one, Filters())).counts
+    assert (counts.unanswered, counts.nobodys) == (5, 3)
+    await desk.service.reply(one, a, "有")
+    counts = (await desk.service.inbox(one, Filters())).counts
+    assert (counts.unanswered, counts.by_state[State.answered]) == (4, 1)
+
+
+async def test_of_those_that_are_over_the_latest_are_searched_and_any_number(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.service_desk.inbox.SEARCHED", 2)
+    one = desk.user("linda")
+    questions = ("有没有儿童面霜", "面霜包邮吗", "面霜有几种", "晚上用什么面霜")
+    a, b, c, d = (desk.shop.ask("小满", q).ticket_id for q in questions)
+    for at, number in enumerate((b, a, c)):
+        desk.at = at
+        await desk.service.close(one, number)
+    every = frozenset(State)
+    assert await desk.numbers(one, text="面霜", states=every) == [d, a, c]
+    assert await desk.numbers(one, text=f"#{b}", states=every) == [b]
+    assert await desk.numbers(one, text=f"#{b}") == []
+    assert await desk.numbers(one, text="面霜", states=every - {State.closed}) == [d]
 
 
 @pytest.mark.parametrize(
@@ -295,6 +320,46 @@ async def test_of_twenty_who_answer_at_once_one_is_sent_and_the_others_are_told(
     )
     refused = [one for one in results if isinstance(one, AnsweredMeanwhile)]
     assert (len(results) - len(refused), len(refused)) == (1, 19)
+
+
+async def test_what_belongs_to_a_canned_reply_is_done_with_it_or_not_at_all(desk: Desk) -> None:
+    one, other = desk.user("linda"), desk.user("mao")
+    number = desk.shop.ask("小满", QUESTIONS[0]).ticket_id
+    await desk.service.retag(other, number, add=["缺货"])
+    besides = Besides(priority=Priority.urgent, tags=("新品",))
+    await desk.service.reply(other, number, "四月上架")
+    with pytest.raises(AnsweredMeanwhile):
+        await desk.service.reply(one, number, "五月", seen_replies=0, besides=besides)
+    with pytest.raises(UsageError):
+        await desk.service.reply(one, number, " ", besides=besides)
+    ticket = (await desk.service.ticket(one, number)).ticket
+    assert (ticket.priority, ticket.tags) == (Priority.normal, ("缺货",))
+    wish = partial(
+        desk.service.reply, one, number, "五月上架", seen_replies=1, besides=besides, request="r"
+    )
+    await wish()
+    ticket = (await desk.service.ticket(one, number)).ticket
+    assert ticket.priority is Priority.urgent
+    assert set(ticket.tags) == {"新品", "缺货"}
+    await desk.service.prioritise(other, number, Priority.low)
+    await wish()  # the same: it has been carried out
+    assert (await desk.service.ticket(one, number)).ticket.priority is Priority.low
+
+
+async def test_a_tag_that_a_colleague_added_meanwhile_stays(desk: Desk) -> None:
+    one, other = desk.user("linda"), desk.user("mao")
+    number = desk.shop.ask("小满", QUESTIONS[0]).ticket_id
+    await asyncio.gather(
+        desk.service.retag(one, number, add=[" 新品 "]),
+        desk.service.retag(other, number, add=["缺货"]),
+    )
+    await desk.service.retag(one, number, add=["急"], remove=["新品", "没有的"])
+    ticket = (await desk.service.ticket(one, number)).ticket
+    assert set(ticket.tags) == {"缺货", "急"}
+    await desk.service.retag(one, number, add=["急"])  # it has it: nothing happens
+    assert (await desk.service.ticket(one, number)).ticket.version == ticket.version
+    with pytest.raises(UsageError):
+        await desk.service.retag(one, number, add=["长" * 41])
 
 
 async def test_a_reply_to_what_was_closed_meanwhile_is_refused(desk: Desk) -> None:

@@ -12,6 +12,7 @@ from agent.desk.frame import DeskPage, Json
 from agent.desk.inbox.asking import row_id
 from agent.desk.inbox.shapes import canned_shape, preview_shape, sent_shape, view_shape
 from agent.errors import ShequnError, UnknownTicket, UsageError
+from agent.service_desk import Besides
 from agent.tickets import Priority
 from agent.tickets.canned import Actions
 
@@ -48,7 +49,6 @@ class Acts(DeskPage):
         """Reply to everybody. The reply is held for a moment, in the outbox: leaving the page or
         ending the process changes nothing about that."""
         desk, ticket_id = self.ports.service_desk, _ticket(asked)
-        await self._prepare(ticket_id, asked)
         seen = asked.get("seen")
         sent = await desk.reply(
             self.user,
@@ -60,6 +60,7 @@ class Acts(DeskPage):
             and_close=bool(asked.get("close")),
             hold=HOLD,
             confirmed=bool(asked.get("confirmed")),
+            besides=Besides(priority=_priority(asked), tags=_tags(asked.get("tags"))),
         )
         if asked.get("learn"):
             everybody = bool(asked.get("everybody"))
@@ -81,15 +82,6 @@ class Acts(DeskPage):
                 self.tell({"learned": entry})
         except ShequnError as error:
             self.tell({"notLearned": explained(error, self._)["words"]})
-
-    async def _prepare(self, ticket_id: int, asked: Json) -> None:
-        """What a macro does beside replying."""
-        desk = self.ports.service_desk
-        priority, tags = asked.get("priority"), asked.get("tags")
-        if priority in Priority.__members__:
-            await desk.prioritise(self.user, ticket_id, Priority[str(priority)])
-        if isinstance(tags, list):
-            await desk.tag(self.user, ticket_id, [str(one) for one in tags])
 
     async def on_take_back(self, asked: Json) -> Json:
         text = await self.ports.service_desk.take_back(self.user, _ticket(asked))
@@ -148,7 +140,9 @@ class Acts(DeskPage):
         into = row_id(asked.get("into"))
         if into is None:
             raise UsageError("no ticket was chosen", code="unknown", number="?")
-        await self.ports.service_desk.merge(self.user, _ticket(asked), into)
+        await self.ports.service_desk.merge(
+            self.user, _ticket(asked), into, version=_version(asked)
+        )
         return await self.told()
 
     async def on_unmerge(self, asked: Json) -> Json:
@@ -165,23 +159,24 @@ class Acts(DeskPage):
     # -- describing -----------------------------------------------------------------
 
     async def on_prioritise(self, asked: Json) -> Json:
-        if (priority := asked.get("priority")) in Priority.__members__:
+        if (priority := _priority(asked)) is not None:
             await self.ports.service_desk.prioritise(
-                self.user, _ticket(asked), Priority[str(priority)]
+                self.user, _ticket(asked), priority, version=_version(asked)
             )
         return await self.told()
 
     async def on_tag(self, asked: Json) -> Json:
-        tags = asked.get("tags")
-        if isinstance(tags, list):
-            await self.ports.service_desk.tag(self.user, _ticket(asked), [str(one) for one in tags])
+        await self.ports.service_desk.retag(
+            self.user,
+            _ticket(asked),
+            add=_tags(asked.get("add")),
+            remove=_tags(asked.get("remove")),
+        )
         return await self.told()
 
     # -- shortcuts ------------------------------------------------------------------
 
     async def on_save_canned(self, asked: Json) -> Json:
-        priority = str(asked.get("priority") or "")
-        tags = asked.get("tags")
         saved = await self.ports.shortcuts.save_canned(
             self.user,
             canned_id=row_id(asked.get("id")),
@@ -189,8 +184,8 @@ class Acts(DeskPage):
             text=str(asked.get("text") or ""),
             language=str(asked.get("language") or ""),
             actions=Actions(
-                tags=tuple(str(one) for one in tags) if isinstance(tags, list) else (),
-                priority=Priority[priority] if priority in Priority.__members__ else None,
+                tags=_tags(asked.get("tags")),
+                priority=_priority(asked),
                 close=bool(asked.get("close")),
             ),
         )
@@ -230,6 +225,15 @@ def _ticket(asked: Json) -> int:
 def _version(asked: Json) -> int | None:
     version = asked.get("version")
     return version if isinstance(version, int) else None
+
+
+def _priority(asked: Json) -> Priority | None:
+    priority = str(asked.get("priority") or "")
+    return Priority[priority] if priority in Priority.__members__ else None
+
+
+def _tags(sent: object) -> tuple[str, ...]:
+    return tuple(str(one) for one in sent) if isinstance(sent, list) else ()
 
 
 def _request(asked: Json) -> str | None:

@@ -226,7 +226,7 @@ export default {
       clearTimeout(this.keeping);
       const request = (this.requests[id] ??= nonce());
       const { tags, priority, close } = draft;
-      const also = act === "send" ? { seen: this.seen, learn, everybody, close, priority, tags: tags.length ? [...new Set([...this.ticket.tags, ...tags])] : null } : {};
+      const also = act === "send" ? { seen: this.seen, learn, everybody, close, priority, tags } : {};
       try {
         const texts = translation ? { [translation.into]: translation.text } : {};
         const found = await desk.act(act, { id, text: draft.text, request, texts, confirmed, ...also });

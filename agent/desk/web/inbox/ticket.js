@@ -55,9 +55,9 @@ export const TicketPane = {
       const tag = this.tag.trim();
       this.tagging = false;
       this.tag = "";
-      if (tag && !this.ticket.tags.includes(tag)) this.inbox.perform("tag", { tags: [...this.ticket.tags, tag] });
+      if (tag && !this.ticket.tags.includes(tag)) this.inbox.perform("tag", { add: [tag] });
     },
-    dropTag(tag) { this.inbox.perform("tag", { tags: this.ticket.tags.filter((one) => one !== tag) }); },
+    dropTag(tag) { this.inbox.perform("tag", { remove: [tag] }); },
     assign(to) {
       if (to === "") this.inbox.perform("release", {}, { words: this.desk.w("released_done", { number: this.ticket.id }) });
       else this.inbox.perform("assign", { to: Number(to) });
