@@ -368,9 +368,66 @@ _IDENTITY = re.compile(
     r"|(あなたは|これは|そちらは)?(ロボット|ボット|bot|ai|人工知能|人間)(なの|の返信)?(です|でしょう)?か$"
 )
 _IDENTITY_CHARACTERS = 30
-_PERSON = re.compile(
-    r"(我?要?|请|帮我|麻烦)?(转|找|叫|换|接)(一?下|个)?(真?人工?(客服)?|客服|同事|真人)(吧|谢谢|来)?|人工(客服|服务)?"
+# A person is asked for by a whole clause. What talks about one asks none: 人工费多少钱.
+_SOMEBODY = (
+    r"(个|位|一个|一位|你们的?|贵司的?|在线的?)*(真的?人|活人|人工客服|人工服务|人工座席|人工|真人客服|真人"
+    r"|客服人员|客服小姐姐|客服|同事|工作人员|专员|店员|店长本人)"
 )
+_PERSON = re.compile(
+    r"(请|麻烦|能不能|能否|可不可以|可以|能|快|赶紧|直接|那|还是|就|你|您|你们|给|帮|我|要|想|需要|必须|一下)*"
+    rf"((转接|转到|转给|转|找|叫|换成|换|接通|接|联系|呼叫|喊)(一?下)?{_SOMEBODY}|人工(客服|服务)?"
+    rf"|(要|想要|需要){_SOMEBODY}|(和|跟|同|与){_SOMEBODY}(说话|说|聊一?聊|聊|讲|沟通|对话|联系|谈)(一?下)?"
+    r"|(让|叫|找|换|派|喊|请)(个|一个|位|一位)?(真的?人|活人|真人|人工|人|同事|客服)(来|过来|出来)?"
+    r"(回答|回复|处理|解决|帮|跟|和|联系|接待|服务|看)(一?下)?(我|下|一下|我说|问题)*"
+    r"|(换|找|叫|喊|来|派)(个|一个|位|一位)(真的?人|活人|人)(来|过来)?"
+    r"|(有|有没有)(真人|活人|人工客服|人工服务|人工|真人客服|客服)(在|可以|能)?(吗|么|嘛|没有|没|不|呢)?"
+    r"|(真人|活人|人工客服|人工|客服)(在|在不在|在哪|在哪里|呢)(吗|么|嘛|里)?"
+    r"|(不要|不想要|别用|拒绝)(跟|和)?(个|这个)?(机器人|ai|自动回复|机器)(聊|说|回复|回答|说话)?(了)?"
+    r"|不想(跟|和|同)(机器人|ai|机器)(聊|说|说话|对话|讲)(了)?)"
+    # What for, said on: 转人工退款, 找客服处理一下.
+    r"(来|吧|吗|谢谢|行吗|可以吗|好吗|好吧|行不行|啊|呀|了|一下|帮我|帮忙|给我|处理|解决|回复|回答|办理|办|咨询|问"
+    r"|退款|退货|换货|退换货?|投诉|查单|查订单|查快递|售后|我)*"
+)
+_PERSON_ELSEWHERE = re.compile(
+    r"(オペレーター?|担当者?|担当の?方|人間|スタッフ|係の?(人|者|方)|有人(対応|オペレーター?)?|店員)(さん|様|の方)?"
+    r"(に|と|へ)?(直接)?(繋|つな|つない|代わ|かわ|替わ|お?話|話|はな|取り次|相談|連絡|お願い|出し)"
+    r"|(ボット|ロボット|ai|機械)(では|じゃ)?なく(て)?(人|人間|担当|スタッフ)"
+    r"|\b(talk|speak|chat|connect|transfer|put|pass|hand|get|switch)( me| you)?( over| through)?"
+    r"( to| with| me)? (an?|the|some|your)? ?"
+    r"(real |live |actual |human |customer (service|support) )*"
+    r"(human|person|agent|operator|representative|someone real|staff|people)\b"
+    r"|\b(want|need|would like|get me|give me|can i (get|have)) "
+    r"(an? |some )?(real |live |actual )*"
+    r"(human|person|agent|operator|representative)( please| now|$)"
+    r"|^(a )?((real|live|actual) )*"
+    r"(human|person|agent|operator|representative)( being)?( please| now)?$"
+    r"|\bno (more )?(bots?|robots?)\b( please)?$"
+)
+
+
+_NAMED_ALONE = re.compile(
+    r"(人工|真人|活人|客服)(客服|服务)?[呢吧啊呀吗]*|[a-z]*(person|human|agent|operator)"
+)
+
+
+def _wants_person(question: str) -> bool:
+    """Whether one clause of a message asks for a person; who is only named has to be all of it:
+    "材料，人工，运费怎么算" asks for a price."""
+    clauses = [
+        (words, clause)
+        for clause in re.split(r"[,，。.!！?？;；、~～\n]+", question)
+        if (words := _NOT_WORDS.sub("", clause).lower())
+        and not (_GREETING.fullmatch(words) or _THANKS.fullmatch(words))
+    ]
+    for words, clause in clauses:
+        if len(clauses) > 1 and _NAMED_ALONE.fullmatch(words):
+            continue
+        if len(words) <= _IDENTITY_CHARACTERS and _PERSON.fullmatch(words):
+            return True
+        spaced = " ".join(re.sub(r"[^\w']", " ", clause).lower().split())
+        if len(spaced) <= 3 * _IDENTITY_CHARACTERS and _PERSON_ELSEWHERE.search(spaced):
+            return True
+    return False
 
 
 def small_talk(question: str) -> Reason | None:
@@ -382,7 +439,7 @@ def small_talk(question: str) -> Reason | None:
         return Reason.chatter
     if len(words) <= _IDENTITY_CHARACTERS and _IDENTITY.search(words):
         return Reason.identity
-    if _PERSON.fullmatch(words):
+    if _wants_person(question[:JUDGED_CHARACTERS]):
         return Reason.asked_for_person
     if _GREETING.fullmatch(words):
         return Reason.greeting

@@ -24,6 +24,7 @@ from agent.gate import (
     judge,
     looks_like_question,
     quiet_seconds,
+    small_talk,
     to_be_read,
 )
 from agent.messages import Content, Image, Other, Quote, Text, Voice
@@ -153,6 +154,98 @@ def test_small_talk_is_settled_without_knowledge(
     decision = judged(text)
     assert isinstance(decision, Decision)
     assert (decision.outcome, decision.reason) == (outcome, reason)
+
+
+A_PERSON_PLEASE = """转人工
+我要找客服
+人工
+人工客服
+人工服务
+帮我转人工
+转一下人工客服谢谢
+我要找人工客服退款
+有真人吗
+能不能让真人回答我
+不要机器人，找个人来
+别说了，转人工
+说了半天没用，我要找人工客服
+麻烦找个真人处理一下
+我想和真人聊聊
+可以换个人来回复我吗
+有没有人工客服？
+人工客服在吗
+人工，谢谢
+你好，人工客服
+我不想跟机器人说话了
+オペレーターにつないでください
+担当者と話したい
+人間のスタッフと話せますか
+ボットじゃなくて人と話したい
+talk to a human
+I want to talk to a real person
+human please
+real person
+can I speak to an agent?
+transfer me to a human agent please
+no bots please
+get me a human"""
+
+NO_PERSON = """人工费多少钱
+人工智能是什么
+是真人测评吗
+人工湖怎么走
+有没有真人试用图
+真人模特是谁
+客服电话多少
+客服几点上班
+人工客服几点上班
+人工服务时间
+人工皮草好打理吗
+人工养殖的吗
+找客服要钱吗
+有人吗
+有客服电话吗
+可以联系客服改地址吗，还是自己改
+机器人吸尘器多少钱
+不要机器人版，要手动版
+扫地机器人要换滤网吗
+你是真人吗
+是人还是机器人
+换个人付款可以吗
+找个人代收可以吗
+请问能让同事代领吗
+担当者は誰ですか
+人間用ですか
+スタッフは何人いますか
+オペレーターの求人はありますか
+is it safe for a person with allergies
+real person reviews
+材料，人工，运费怎么算
+人工客服，几点上班
+不用转人工
+不要转人工了
+不需要人工
+怎么转人工的
+我不想找客服
+已经有人工客服回复我了
+人工智能课程有吗
+客服说可以退，怎么退
+can one person use two coupons
+how many agents do you have
+can I talk to my friend about it
+human hair wig price
+need a person to carry it?
+I need a personal account"""
+
+
+@pytest.mark.parametrize("words", A_PERSON_PLEASE.split("\n"))
+def test_who_wants_a_person_may_say_so_in_many_words(words: str) -> None:
+    assert small_talk(words) is Reason.asked_for_person
+
+
+@pytest.mark.parametrize("words", NO_PERSON.split("\n"))
+def test_who_only_speaks_of_people_asks_for_none(words: str) -> None:
+    assert small_talk(words) is not Reason.asked_for_person
 
 
 @pytest.mark.parametrize("word", ["哈", "知道了", "好的", "ok", "了解", "thanks"])
