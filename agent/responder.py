@@ -145,7 +145,10 @@ class Responder:
         speaking = {case.turn.member_id for case in cases if case.group.kind == "members"}
         if not speaking:
             return _Talk()
-        longest = max(self._manners.feedback_within, self._manners.quiet_after)
+        longest = max(
+            self._manners.feedback_within,
+            self._manners.quiet_after or self._manners.feedback_within,
+        )
         threads = handover.threads_of(connection, speaking, self._now() - longest)
         lively = {case.group.id for case in cases if self._has_peers(case)}
         return _Talk(

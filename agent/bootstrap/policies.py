@@ -141,11 +141,12 @@ def correcting(settings: Settings) -> Correcting:
 def manners(settings: Settings) -> Manners:
     """How the bot behaves between members and operators."""
     given = settings.conversation
+    quiet, most = given.handover.quiet_minutes, given.handover.most_hours
     return Manners(
         reply_within=timedelta(minutes=given.reply_minutes),
         feedback_within=timedelta(minutes=given.feedback_minutes),
-        quiet_after=timedelta(minutes=given.handover.quiet_minutes),
-        quiet_at_most=timedelta(hours=given.handover.most_hours),
+        quiet_after=None if quiet is None else timedelta(minutes=quiet),
+        quiet_at_most=None if most is None else timedelta(hours=most),
         again_after=timedelta(minutes=given.handover.again_minutes),
         most_in_a_row=given.most_in_a_row,
         row_within=timedelta(minutes=given.row_minutes),

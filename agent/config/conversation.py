@@ -16,11 +16,12 @@ class Peers(Part):
 
 
 class Handover(Part):
-    """Once a member asked for a person. `most_hours`: after that the bot speaks in the thread
-    again although nobody has answered."""
+    """Once a member asked for a person the bot keeps quiet in the thread until the ticket is
+    closed, or so long after the person's answer (`quiet_minutes`), or after the ask although
+    nobody has answered (`most_hours`)."""
 
-    quiet_minutes: float = Field(10, ge=0)  # after the person's answer
-    most_hours: float = Field(24, gt=0)
+    quiet_minutes: float | None = Field(None, ge=0)
+    most_hours: float | None = Field(None, gt=0)
     again_minutes: float = Field(10, gt=0)  # between two lines that a person is coming
 
 

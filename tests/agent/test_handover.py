@@ -310,6 +310,40 @@ def test_the_bot_is_quiet_until_a_while_after_the_answer_or_the_longest_time() -
     assert not thread(State.closed, answered_at=NOON).is_quiet(NOON, manners)
 
 
+def test_without_a_limit_the_bot_is_quiet_until_the_ticket_is_closed() -> None:
+    week = timedelta(days=7)
+    assert thread(State.open).is_quiet(NOON + week, Manners())
+    assert thread(State.answered, answered_at=NOON).is_quiet(NOON + week, Manners())
+    assert not thread(State.closed, answered_at=NOON).is_quiet(NOON, Manners())
+
+
+async def test_who_asked_for_a_person_has_one_on_the_ticket_theirs_was_merged_into(
+    group: Group,
+) -> None:
+    await group.ask("豆豆妈", "@小露 有没有儿童洗发水？")
+    await group.ask("小满", "@小露 转人工")
+    with group.database.transaction() as connection:
+        tickets.merge(connection, 2, into=1, by=SATO, now=group.clock.now())
+    await group.ask("小满", "我的快递三天没动了")
+    assert group.thoughts()[-1] == "with_person"
+    assert group.happened(1)[-1] == "member_said"
+    await group.ask("豆豆妈", "我的快递也三天没动了")
+    assert group.thoughts()[-1] != "with_person"  # the other asked for nobody
+
+
+async def test_the_bot_is_still_quiet_days_after_the_persons_answer(group: Group) -> None:
+    await group.ask("小满", "@小露 转人工")
+    with group.database.transaction() as connection:
+        tickets.reply(connection, 1, "在看了", by=SATO, now=group.clock.now())
+    group.clock.advance(minutes=60 * 24 * 3)
+    await group.ask("小满", "我的快递三天没动了")
+    assert group.thoughts()[-1] == "with_person"
+    with group.database.transaction() as connection:
+        tickets.close(connection, 1, by=SATO, now=group.clock.now())
+    await group.ask("小满", "我的快递三天没动了吗")
+    assert group.thoughts()[-1] != "with_person"
+
+
 def test_answers_in_a_row_end_when_somebody_else_speaks_or_time_passes() -> None:
     rows = Rows(most=3, within=timedelta(minutes=5))
     for second in range(3):
