@@ -57,7 +57,7 @@ from agent.responder import Responder
 from agent.sender import Sender
 from agent.service_desk import Interpreter, KnowledgeDesk, ServiceDesk
 from agent.signals import Feed, Signal
-from agent.tickets import Timer
+from agent.tickets import Timer, learn_as_wished
 from agent.timekeeping import Clock
 from agent.worker import Line, Worker
 
@@ -188,7 +188,10 @@ def build(
             clock,
             feed,
             assignment,
-            handlers=((responder.take_over, frozenset({Timer.peers})),),
+            handlers=(
+                (responder.take_over, frozenset({Timer.peers})),
+                (partial(learn_as_wished, add=teaching.learn), frozenset({Timer.learn})),
+            ),
             errands=open_summary(settings, directory),
         ),
     )

@@ -130,9 +130,11 @@ class ServiceDesk:
         hold: timedelta = timedelta(0),
         confirmed: bool = False,
         besides: Besides = _NOTHING_BESIDES,
+        to_learn: tickets.ToLearn | None = None,
     ) -> Sent:
         """Answer everybody who asked; until `hold` is over, `take_back` undoes it. Where the reply
-        is refused, nothing of `besides` is done either.
+        is refused, nothing of `besides` is done either. With `to_learn` it is known after the
+        hold, unless it was taken back.
 
         What a model translated carries the mark of AI text, and where it says something otherwise
         than `text` it is refused (`translation_differs`) unless it is `confirmed`.
@@ -153,6 +155,7 @@ class ServiceDesk:
                 request=request,
                 terms=self._terms,
                 hold=hold,
+                to_learn=to_learn,
             )
             if and_close and tickets.get(connection, ticket_id).state is tickets.State.answered:
                 tickets.close(connection, ticket_id, by=by, now=now)

@@ -139,11 +139,7 @@ class KnowledgeDesk:
         drafted: Drafted = await self._act(
             user, _MAY_APPROVE, self._teaching.draft_ticket, ticket_id, everybody=everybody
         )
-        view = await self.draft(user, drafted.draft.id)
-        _, clashes = await self._database.read(partial(self._teaching.doubts, draft=drafted.draft))
-        known = {one.entry.id for one in clashes}
-        others = (one for one in view.rivals if one.entry.id not in known)
-        view = replace(view, rivals=(*clashes, *others))
+        view = await self._with_clashes(await self.draft(user, drafted.draft.id))
         if not view.clean:
             return Taught(view=view)
         made = await self._act(user, _MAY_APPROVE, self._teaching.approve, drafted.draft.id)
@@ -157,9 +153,34 @@ class KnowledgeDesk:
         taught = await self.learn(user, ticket_id, everybody=everybody)
         if taught.entries:
             return taught.entries[-1]
-        view = taught.view
+        raise self._why_not(taught.view)
+
+    async def _with_clashes(self, view: DraftView) -> DraftView:
+        """Also with what clashes by its words alone, as everything that learns looks at it."""
+        _, clashes = await self._database.read(partial(self._teaching.doubts, draft=view.draft))
+        known = {one.entry.id for one in clashes}
+        others = (one for one in view.rivals if one.entry.id not in known)
+        return replace(view, rivals=(*clashes, *others))
+
+    def _why_not(self, view: DraftView) -> UsageError:
         clashes = [one for one in view.rivals if one.clash is not Clash.SIMILAR]
-        raise held_back(view.draft, view.flags, clashes)
+        return held_back(view.draft, view.flags, clashes)
+
+    async def is_to_learn(self, user: User, ticket_id: int) -> bool:
+        """Whether a reply of the ticket is still to be learned once it cannot be taken back."""
+        _check(user, _MAY_DRAFT)
+        waits = await self._database.read(partial(tickets.timers.waiting, ticket_id=ticket_id))
+        return tickets.Timer.learn in waits
+
+    async def learned_from(self, user: User, ticket_id: int) -> int | None:
+        """The ticket's entry; None where no reply of it was learned. Raises `UsageError` (code
+        `needs_editing`) where a draft of it waits."""
+        source = f"ticket:{ticket_id}"
+        waiting = await self._database.read(partial(drafts.waiting, source=source))
+        if waiting:
+            raise self._why_not(await self._with_clashes(await self.draft(user, waiting[0].id)))
+        _check(user, _MAY_DRAFT)
+        return (await self._database.read(partial(tickets.get, ticket_id=ticket_id))).entry_id
 
     async def suggest(self, user: User, ticket_id: int) -> Suggested | NothingToSuggest:
         """What to begin a reply with; see `agent.learning.suggesting`."""

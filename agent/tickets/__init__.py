@@ -31,7 +31,7 @@ from agent.tickets.hearing import (
     thanked,
 )
 from agent.tickets.joining import merge, split_off, unmerge
-from agent.tickets.learning import Learn, Lesson, learn
+from agent.tickets.learning import Learn, Lesson, ToLearn, learn, learn_as_wished, wished
 from agent.tickets.opening import Asked, Opened, open_or_join
 from agent.tickets.reading import (
     Asker,
@@ -83,6 +83,7 @@ __all__ = [
     "Terms",
     "Ticket",
     "Timer",
+    "ToLearn",
     "Untimed",
     "ask_back",
     "assign",
@@ -96,6 +97,7 @@ __all__ = [
     "expire",
     "get",
     "learn",
+    "learn_as_wished",
     "listed",
     "member_said",
     "merge",
@@ -108,9 +110,9 @@ __all__ = [
     "release",
     "reopen",
     "reply",
+    "retag",
     "see_that_it_exists",
     "split_off",
-    "retag",
     "tag",
     "take_back",
     "take_over",
@@ -121,6 +123,7 @@ __all__ = [
     "timers",
     "unmerge",
     "untold",
+    "was_done",
+    "wished",
     "without_card",
 ]
-    "was_done",

@@ -19,6 +19,7 @@ from agent.messages import Mention
 from agent.messages import Text as TextContent
 from agent.splitting import LONGEST_TEXT
 from agent.tickets import timers
+from agent.tickets.learning import ToLearn
 from agent.tickets.recording import change, done_before, event, in_state, locked
 from agent.tickets.states import (
     LIVE_STATES,
@@ -28,10 +29,11 @@ from agent.tickets.states import (
     State,
 )
 from agent.tickets.tables import ticket_askers, tickets
-from agent.tickets.terms import UNTIL_RESOLUTION, UNTIL_RESPONSE, UNTIMED, Due, Terms, Timer
+from agent.tickets.terms import UNTIL_RESOLUTION, UNTIL_RESPONSE, UNTIMED, Terms, Timer
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _AT_ONCE = timedelta(0)
+_DEADLINES = (UNTIL_RESPONSE | UNTIL_RESOLUTION) - {Timer.peers, Timer.expire}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,13 +128,14 @@ def reply(
     request: str | None = None,
     terms: Terms = UNTIMED,
     hold: timedelta = _AT_ONCE,
+    to_learn: ToLearn | None = None,
 ) -> Sent:
     """Answer everybody who asked, one message a group, and in its language where the text is
     given in it (`in_languages`: zh, ja, en).
 
     `seen_replies`: how many replies the sender has read; `request`: the same for the same wish,
     which is then carried out once; `hold`: how long nothing goes out, so that `take_back` can
-    still undo it.
+    still undo it; `to_learn`: make it knowledge once that is over.
 
     Raises `UnknownTicket`, `TicketClosed`, `AnsweredMeanwhile` where somebody else was faster,
     `UsageError` for an empty or too long text, or where nobody can be reached.
@@ -165,6 +168,10 @@ def reply(
     due = terms.answered(connection, ticket_id, now)
     timers.put_away(connection, ticket_id, now, UNTIL_RESPONSE | UNTIL_RESOLUTION)
     timers.put(connection, ticket_id, due.timers)
+    wish = {}
+    if to_learn is not None:
+        wish = {"learn": to_learn}
+        timers.put(connection, ticket_id, {Timer.learn: now + hold})
     change(
         connection,
         ticket_id,
@@ -188,7 +195,7 @@ def reply(
         request=request,
         groups=len(sent.groups),
         people=sent.people,
-        private={"text": text, "texts": texts, "group_names": list(sent.groups)},
+        private={"text": text, "texts": texts, "group_names": list(sent.groups)} | wish,
     )
     return sent
 
@@ -376,22 +383,20 @@ def prioritise(
     terms: Terms = UNTIMED,
     version: int | None = None,
 ) -> None:
-    """Set how urgent it is; its deadlines follow."""
+    """Set how urgent it is; its deadlines follow, and go where nothing is promised any more."""
     row = in_state(connection, ticket_id, LIVE_STATES, version)
     if row.priority == priority:
         return
-    unanswered = row.state in (State.open.value, State.claimed.value)
-    due = terms.prioritised(connection, ticket_id, priority, now) if unanswered else Due()
-    timers.put(connection, ticket_id, due.timers)
-    change(
-        connection,
-        ticket_id,
-        now,
-        priority=int(priority),
-        priority_reason=why,
-        response_due_at=due.response_at or row.response_due_at,
-        resolution_due_at=due.resolution_at or row.resolution_due_at,
-    )
+    deadlines: dict[str, datetime | None] = {}
+    if State(row.state) in UNANSWERED_STATES:
+        due = terms.prioritised(connection, ticket_id, priority, now)
+        deadlines["resolution_due_at"] = due.resolution_at
+        if row.first_response_at is None:  # else it was due as it was promised then
+            deadlines["response_due_at"] = due.response_at
+        timers.put_away(connection, ticket_id, now, _DEADLINES - due.timers.keys())
+        if row.state != State.waiting.value:
+            timers.put(connection, ticket_id, due.timers)
+    change(connection, ticket_id, now, priority=int(priority), priority_reason=why, **deadlines)
     event(connection, ticket_id, "prioritised", by=by, now=now, priority=priority.name, why=why)
 
 
@@ -413,11 +418,6 @@ def tag(
     event(connection, ticket_id, "tagged", by=by, now=now, tags=kept)
 
 
-def note(
-    connection: Connection,
-    ticket_id: int,
-    text: str,
-    *,
 def retag(
     connection: Connection,
     ticket_id: int,
@@ -434,6 +434,11 @@ def retag(
         tag(connection, ticket_id, sorted(after), by=by, now=now)
 
 
+def note(
+    connection: Connection,
+    ticket_id: int,
+    text: str,
+    *,
     by: Actor,
     now: datetime,
     request: str | None = None,

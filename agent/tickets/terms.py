@@ -26,6 +26,7 @@ class Timer(StrEnum):
     resolution_over = "resolution_over"
     close = "close"  # answered, and nobody came back
     expire = "expire"  # nobody needs an answer any more
+    learn = "learn"  # the reply can no longer be taken back, and is to be known
     handover_end = "handover_end"  # the bot may speak in the thread again
 
 

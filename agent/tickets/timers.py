@@ -49,10 +49,11 @@ def put(connection: Connection, ticket_id: int, timers: Mapping[Timer, datetime]
 def put_away(
     connection: Connection, ticket_id: int, now: datetime, kinds: Collection[Timer] | None = None
 ) -> None:
-    """These timers, or all of the ticket, will not go off any more."""
+    """These timers, or all of the ticket, will not go off any more. What is to be learned of a
+    reply stays wished for, whatever becomes of the ticket; see `agent.tickets.learning.wished`."""
     of = ticket_timers.c.ticket_id == ticket_id
-    if kinds is not None:
-        of &= ticket_timers.c.kind.in_([kind.value for kind in kinds])
+    kinds = set(Timer) - {Timer.learn} if kinds is None else kinds
+    of &= ticket_timers.c.kind.in_([kind.value for kind in kinds])
     connection.execute(update(ticket_timers).where(of, _WAITING).values(done_at=now))
 
 

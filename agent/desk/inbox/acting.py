@@ -13,10 +13,11 @@ from agent.desk.inbox.asking import row_id
 from agent.desk.inbox.shapes import canned_shape, preview_shape, sent_shape, view_shape
 from agent.errors import ShequnError, UnknownTicket, UsageError
 from agent.service_desk import Besides
-from agent.tickets import Priority
+from agent.tickets import Priority, ToLearn
 from agent.tickets.canned import Actions
 
 HOLD = timedelta(seconds=5)  # a reply can be taken back so long
+_LOOKS = 15  # seconds that a page waits to hear what was learned
 _LONGEST_DRAFT = 60_000  # characters: also what is too long to send is kept
 
 
@@ -50,6 +51,9 @@ class Acts(DeskPage):
         ending the process changes nothing about that."""
         desk, ticket_id = self.ports.service_desk, _ticket(asked)
         seen = asked.get("seen")
+        to_learn: ToLearn | None = None
+        if asked.get("learn"):
+            to_learn = "everybody" if asked.get("everybody") else "groups"
         sent = await desk.reply(
             self.user,
             ticket_id,
@@ -61,25 +65,27 @@ class Acts(DeskPage):
             hold=HOLD,
             confirmed=bool(asked.get("confirmed")),
             besides=Besides(priority=_priority(asked), tags=_tags(asked.get("tags"))),
+            to_learn=to_learn,
         )
-        if asked.get("learn"):
-            everybody = bool(asked.get("everybody"))
+        if to_learn:
             background_tasks.create(
-                self._learn_later(ticket_id, everybody), name=f"learn from ticket {ticket_id}"
+                self._tell_what_was_learned(ticket_id), name=f"learned from ticket {ticket_id}"
             )
         return {"sent": sent_shape(sent, self.ports.now() + HOLD)} | await self.told()
 
-    async def _learn_later(self, ticket_id: int, everybody: bool) -> None:
-        """Learn once the reply can no longer be taken back. A process that ends before has the
-        ticket not learned, which its page shows."""
+    async def _tell_what_was_learned(self, ticket_id: int) -> None:
+        """Tell the page, once the rounds have learned the reply that is no longer held: the wish
+        is a timer of the ticket, and lives on without this page."""
+        knowledge = self.ports.knowledge_desk
         await asyncio.sleep(HOLD.total_seconds())
-        desk = self.ports.service_desk
         try:
-            if (await desk.ticket(self.user, ticket_id)).ticket.answer:
-                entry = await self.ports.knowledge_desk.learn_or_say_why_not(
-                    self.user, ticket_id, everybody=everybody
-                )
-                self.tell({"learned": entry})
+            for _ in range(_LOOKS):
+                if await knowledge.is_to_learn(self.user, ticket_id):
+                    await asyncio.sleep(1)
+                    continue
+                if entry := await knowledge.learned_from(self.user, ticket_id):
+                    self.tell({"learned": entry})
+                return
         except ShequnError as error:
             self.tell({"notLearned": explained(error, self._)["words"]})
 
