@@ -45,6 +45,7 @@ ERRORS: dict[str, str] = {
     "bad_canned": N_(
         "A canned reply needs a title (at most {title}) and a text (at most {longest} characters)."
     ),
+    "unknown_variable": N_("{name} is no variable. There are: {known}."),
     "no_such_canned": N_("This canned reply is no longer there."),
     "bad_view": N_("A view needs a name of at most {longest} characters."),
     "too_many_views": N_("At most {most} views can be kept: remove one first."),

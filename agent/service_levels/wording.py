@@ -23,8 +23,8 @@ _WHY = {
     "ja": ("ただいま営業時間外です", "ただいま{holiday}のため休業中です"),
     "en": ("We are closed at the moment", "We are closed for {holiday}"),
 }
-_KANA = re.compile(r"[\u3041-\u30ff]|の日|感謝")
-_JAPANESE_HOLIDAY = "日本节日"
+_KANA = re.compile(r"[\u3041-\u30ff]|誕生|憲法|振替|元日")
+_JAPANESE_HOLIDAY = "日本公共"
 _IN_A_WEEK = 7  # days within which a weekday alone says which day
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,8 @@ from agent.tickets.states import Priority
 from agent.tickets.tables import canned_replies
 
 LANGUAGES = frozenset({"zh", "ja", "en"})
+VARIABLES = frozenset({"member", "group", "question", "number", "operator"})
+_VARIABLE = re.compile(r"\{(\w+)\}")
 _LONGEST_TITLE = 80
 
 
@@ -74,7 +77,8 @@ def save(
 ) -> int:
     """Write one anew, or in place of another; returns its id.
 
-    Raises `UsageError` without a title or text, or where they are too long.
+    Raises `UsageError` without a title or text, where they are too long, or for a variable that is
+    none.
     """
     title, text = title.strip(), text.strip()
     if not title or not text or len(title) > _LONGEST_TITLE or len(text) > LONGEST_TEXT:
@@ -84,6 +88,13 @@ def save(
             code="bad_canned",
             title=_LONGEST_TITLE,
             longest=LONGEST_TEXT,
+        )
+    if unknown := set(_VARIABLE.findall(text)) - VARIABLES:
+        raise UsageError(
+            f"{{{min(unknown)}}} is no variable; there are: {', '.join(sorted(VARIABLES))}",
+            code="unknown_variable",
+            name=f"{{{min(unknown)}}}",
+            known="、".join(f"{{{one}}}" for one in sorted(VARIABLES)),
         )
     values = {
         "title": title,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agent.service_levels.calendars import Calendar
 from agent.service_levels.hours import WorkingHours
+from agent.service_levels.wording import why_closed
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NINE_TO_SIX = ((time(9), time(12)), (time(13), time(18)))
@@ -55,6 +56,13 @@ def test_japan_has_its_own_holidays() -> None:
     tokyo = WorkingHours(zone="Asia/Tokyo", week=WEEK, calendar=Calendar(country="japan"))
     assert not tokyo.is_working(at("2026-11-23 10:00", "Asia/Tokyo"))  # 勤労感謝の日
     assert china().is_working(at("2026-11-23 10:00"))
+
+
+def test_a_japanese_holiday_is_told_to_chinese_members_in_chinese() -> None:
+    tokyo = WorkingHours(zone="Asia/Tokyo", week=WEEK, calendar=Calendar(country="japan"))
+    closed = at("2026-11-23 10:00", "Asia/Tokyo")
+    assert why_closed(tokyo, closed, "zh") == "现在是日本公共假期"
+    assert "勤労感謝の日" in why_closed(tokyo, closed, "ja")
 
 
 def test_a_year_that_is_not_decided_has_the_holidays_of_the_law_and_no_moved_days() -> None:

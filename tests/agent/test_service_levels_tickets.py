@@ -259,6 +259,7 @@ def test_a_group_may_be_promised_more_than_others(desk: Desk) -> None:
     [
         ("用了之后脸上红肿了怎么办", Priority.urgent, "safety:红肿"),
         ("我过敏了！！", Priority.urgent, "safety:过敏"),
+        ("用了你们的面霜脸烂了我要投诉", Priority.urgent, "safety:脸烂"),
         ("充电宝冒烟了", Priority.urgent, "safety:冒烟"),
         ("肌がかぶれました", Priority.urgent, "safety:かぶれ"),
         ("my son has a rash", Priority.urgent, "safety:rash"),

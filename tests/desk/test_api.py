@@ -122,6 +122,8 @@ async def test_everything_else_that_is_done_to_tickets(
         status, kept = await does("POST", "/canned-replies", canned)
         assert status == 201
         await does("PUT", f"/canned-replies/{kept['id']}", canned | {"title": "邮费"})
+        wrong = await does("POST", "/canned-replies", canned | {"text": "{nmber} 号"})
+        assert (wrong[0], wrong[1]["code"]) == (422, "unknown_variable")
         [shown] = (await does("GET", "/canned-replies"))[1]
         assert (shown["title"], shown["actions"]["close"]) == ("邮费", True)
         assert (await does("DELETE", f"/canned-replies/{kept['id']}"))[0] == 204
