@@ -114,7 +114,7 @@ class ServiceLevels(Part):
     escalation: Escalation = Escalation()
     expire_after_days: float | None = Field(None, gt=0)
     expire_text: str = ""
-    close_after_hours: float | None = Field(None, gt=0)
+    close_after_hours: float | None = Field(48, gt=0)
     summary: Summary | None = None
 
 

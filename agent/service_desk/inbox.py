@@ -21,15 +21,18 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    union_all,
 )
 
 from agent.access.tables import users
 from agent.database import Instant
 from agent.directory import groups
-from agent.tickets.states import LIVE_STATES, UNANSWERED_STATES, Priority, State
-from agent.tickets.tables import ticket_askers, ticket_events, tickets
+from agent.tickets.states import UNANSWERED_STATES, Priority, State
+from agent.tickets.tables import UNANSWERED, ticket_askers, ticket_events, tickets
 
 SOON = timedelta(minutes=30)  # due within this is due soon
+SEARCHED = 10_000
+"""Words are looked for in so many tickets of each state that is over, last changed first."""
 _FIRST_LINE = 200  # characters
 
 _response_open = tickets.c.first_response_at.is_(None)
@@ -47,7 +50,8 @@ next_due = case(
 @dataclass(frozen=True, kw_only=True)
 class Filters:
     """What of the inbox is wanted. `assignee_id` 0: tickets that nobody has; `text`: a number,
-    or words of the question. `with_peers`: also what other members may still answer first."""
+    or words of the question (of those that are over only of the latest `SEARCHED`).
+    `with_peers`: also what other members may still answer first."""
 
     states: frozenset[State] = UNANSWERED_STATES
     assignee_id: int | None = None
@@ -164,15 +168,18 @@ _LINES = (
 
 
 def counts(connection: Connection, *, user_id: int, now: datetime) -> Counts:
-    """One pass over the tickets that have not ended."""
+    """One pass over the unanswered tickets; of the answered ones, which may be very many, only an
+    index is read."""
     row = connection.execute(_COUNTS, {"user": user_id, "now": now, "soon": now + SOON}).one()
+    answered = connection.scalar(_ANSWERED) or 0
     return Counts(
         unanswered=row.unanswered,
         mine=row.mine,
         nobodys=row.nobodys,
         overdue=row.overdue,
         soon=row.soon,
-        by_state={state: getattr(row, state.value) for state in LIVE_STATES},
+        by_state={state: getattr(row, state.value) for state in UNANSWERED_STATES}
+        | {State.answered: answered},
     )
 
 
@@ -182,27 +189,32 @@ def _how_many(condition: Any) -> Any:
 
 def _counting() -> Select[Any]:
     """Built once: putting it together takes longer than answering it."""
-    unanswered = tickets.c.state.in_([state.value for state in UNANSWERED_STATES])
-    shown = tickets.c.peers_until.is_(None)
     mine = tickets.c.assignee_id == bindparam("user", type_=Integer)
     now, soon = bindparam("now", type_=Instant), bindparam("soon", type_=Instant)
+    shown = _is_operators(now)
     return select(
-        _how_many(unanswered & shown).label("unanswered"),
-        _how_many(unanswered & mine).label("mine"),
-        _how_many(unanswered & shown & tickets.c.assignee_id.is_(None)).label("nobodys"),
+        _how_many(shown).label("unanswered"),
+        _how_many(mine).label("mine"),
+        _how_many(shown & tickets.c.assignee_id.is_(None)).label("nobodys"),
         _how_many(shown & (next_due < now)).label("overdue"),
         _how_many(shown & next_due.between(now, soon)).label("soon"),
-        *(_how_many(tickets.c.state == s.value).label(s.value) for s in sorted(LIVE_STATES)),
-    ).where(tickets.c.state.in_([state.value for state in LIVE_STATES]))
+        *(_how_many(tickets.c.state == s.value).label(s.value) for s in sorted(UNANSWERED_STATES)),
+    ).where(UNANSWERED)
+
+
+def _is_operators(now: Any) -> Any:
+    """Whether members' time to answer is over, whoever was to take note of that."""
+    return or_(tickets.c.peers_until.is_(None), tickets.c.peers_until <= now)
 
 
 _COUNTS = _counting()
+_ANSWERED = select(func.count()).where(tickets.c.state == State.answered.value)
 
 
 def _filtered(statement: Select[Any], filters: Filters, now: datetime) -> Select[Any]:
     statement = statement.where(tickets.c.state.in_([state.value for state in filters.states]))
     if not filters.with_peers:
-        statement = statement.where(tickets.c.peers_until.is_(None))
+        statement = statement.where(_is_operators(now))
     if filters.assignee_id is not None:
         whose = tickets.c.assignee_id
         statement = statement.where(
@@ -226,11 +238,27 @@ def _filtered(statement: Select[Any], filters: Filters, now: datetime) -> Select
     if filters.soon:
         statement = statement.where(next_due.between(now, now + SOON))
     if words := filters.text.strip():
-        number = words.lstrip("#＃")
-        by_number = [tickets.c.id == int(number)] if number.isdecimal() and len(number) < 10 else []
-        by_words = tickets.c.question.icontains(words, autoescape=True)
-        statement = statement.where(or_(by_words, *by_number))
+        statement = statement.where(tickets.c.id.in_(_said(words, filters.states)))
     return statement
+
+
+def _said(words: str, states: frozenset[State]) -> Any:
+    """The numbers of tickets with these words in their question, or with this number."""
+    by_words = tickets.c.question.icontains(words, autoescape=True)
+    found = [select(tickets.c.id).where(UNANSWERED, by_words)] if states & UNANSWERED_STATES else []
+    for state in sorted(states - UNANSWERED_STATES):
+        latest = (
+            select(tickets.c.id)
+            .where(tickets.c.state == state.value)
+            .order_by(tickets.c.updated_at.desc(), tickets.c.id.desc())
+            .limit(SEARCHED)
+            .subquery()
+        )
+        found.append(select(tickets.c.id).where(tickets.c.id.in_(select(latest.c.id)), by_words))
+    number = words.lstrip("#＃")
+    if number.isdecimal() and len(number) < 10:
+        found.append(select(tickets.c.id).where(tickets.c.id == int(number)))
+    return union_all(*found)
 
 
 def _groups_asking(connection: Connection, ids: list[int]) -> dict[int, int]:

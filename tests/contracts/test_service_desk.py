@@ -141,7 +141,7 @@ async def test_of_those_that_are_over_the_latest_are_searched_and_any_number(
         desk.at = at
         await desk.service.close(one, number)
     every = frozenset(State)
-    assert await desk.numbers(one, text="面霜", states=every) == [d, a, c]
+    assert await desk.numbers(one, text="面霜", states=every) == [a, c, d]
     assert await desk.numbers(one, text=f"#{b}", states=every) == [b]
     assert await desk.numbers(one, text=f"#{b}") == []
     assert await desk.numbers(one, text="面霜", states=every - {State.closed}) == [d]
