@@ -12,6 +12,7 @@ from agent.actors import Actor
 from agent.directory import GroupInfo, MemberInfo
 from agent.sharing import SAME_QUESTION, opposed, question_key, sense, similarity, stands_alone
 from agent.tickets import timers
+from agent.tickets.joining import hasten
 from agent.tickets.recording import change, event
 from agent.tickets.states import Joined, State
 from agent.tickets.tables import UNANSWERED, ticket_askers, tickets
@@ -68,8 +69,8 @@ def open_or_join(
 ) -> Opened:
     """Put the question on the unanswered ticket that asks the same, or on a new one.
 
-    Members share only questions that stand alone. A ticket's clock starts at its first ask:
-    nobody who joins or asks again moves it.
+    Members share only questions that stand alone. A ticket's clock starts at its first ask: who
+    asks again does not move it, and who joins with something more urgent only brings it forward.
     """
     alone = not asked.personal and stands_alone(asked.question, quoted=asked.quoted)
     key = question_key(asked.question) if alone else ""
@@ -85,7 +86,12 @@ def open_or_join(
     again = _has_asked(connection, found.ticket_id, asked.member.id)
     joined_as = Joined.again if again else found.joined_as
     _add_asker(connection, found.ticket_id, asked, now, joined_as, found.similarity)
-    values: dict[str, Any] = {} if again else {"askers": tickets.c.askers + 1}
+    values: dict[str, Any] = {}
+    if not again:
+        row = connection.execute(select(tickets).where(tickets.c.id == found.ticket_id)).one()
+        start = terms.opened(connection, asked, now)
+        values = hasten(connection, row, start, by=by, now=now)
+        values["askers"] = tickets.c.askers + 1
     if not asked.to_peers:
         values["peers_until"] = None
         timers.put_away(connection, found.ticket_id, now, {Timer.peers})

@@ -18,7 +18,7 @@ from agent.tickets.acting import places_of
 from agent.tickets.reading import Event, events
 from agent.tickets.recording import change, event, in_state
 from agent.tickets.states import State
-from agent.tickets.terms import UNTIMED, Terms
+from agent.tickets.terms import UNTIMED, Terms, due_again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,17 +90,12 @@ def take_back(
     last = replies[row.replies - 1]
     earlier = [one for at, one in enumerate(replies[: row.replies - 1], 1) if at not in taken]
     timers.put_away(connection, ticket_id, now)
-    change(
-        connection,
-        ticket_id,
-        now,
-        **_as_before(row, [one for one in happened if one.id < last.id], earlier),
-    )
-    due = terms.resumed(connection, ticket_id, now) if not earlier else None
-    if due is not None:
-        timers.put(connection, ticket_id, due.timers)
-        if due.resolution_at is not None:
-            change(connection, ticket_id, now, resolution_due_at=due.resolution_at)
+    before = _as_before(row, [one for one in happened if one.id < last.id], earlier)
+    change(connection, ticket_id, now, **before)
+    due = due_again(connection, ticket_id, State(before["state"]), now, terms)
+    timers.put(connection, ticket_id, due.timers)
+    if due.resolution_at is not None:
+        change(connection, ticket_id, now, resolution_due_at=due.resolution_at)
     event(connection, ticket_id, "taken_back", by=by, now=now, reply=row.replies)
     return str(last.details["text"])
 
@@ -120,7 +115,12 @@ def _cancel(connection: Connection, ticket_id: int, number: int) -> None:
 
 def _as_before(row: Any, happened: list[Event], earlier: list[Event]) -> dict[str, Any]:
     values: dict[str, Any] = {"closed_at": None, "resolution": ""}
-    turns = [one for one in happened if one.kind in _TURNS]
+    turns: list[Event] = []
+    for one in happened:
+        if one.kind == "taken_back":  # and the reply it undid is as if it had never been
+            turns.remove([past for past in turns if past.kind == "answered"][-1])
+        elif one.kind in _TURNS:
+            turns.append(one)
     last = turns[-1].kind if turns else ""
     if earlier:
         values |= {
@@ -142,7 +142,7 @@ def _as_before(row: Any, happened: list[Event], earlier: list[Event]) -> dict[st
     return values | {"state": state.value}
 
 
-_TURNS = frozenset({"answered", "taken_back", "asked_back", "came_back", "reopened"})
+_TURNS = frozenset({"answered", "asked_back", "came_back", "reopened"})
 
 
 def _too_late(ticket_id: int) -> UsageError:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from agent.tickets.states import Priority
+from agent.tickets.states import Priority, State
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -95,3 +95,19 @@ class Untimed:
 
 
 UNTIMED = Untimed()
+
+
+def due_again(
+    connection: Connection, ticket_id: int, state: State, now: datetime, terms: Terms
+) -> Due:
+    """What a ticket that is back in this state waits for from now on; its row is in it already.
+
+    One that waits for its member is due at no time, but expires one day.
+    """
+    if state is State.answered:
+        return terms.answered(connection, ticket_id, now)
+    due = terms.resumed(connection, ticket_id, now)
+    if state is not State.waiting:
+        return due
+    expiry = due.timers.get(Timer.expire)
+    return Due(timers={} if expiry is None else {Timer.expire: expiry})

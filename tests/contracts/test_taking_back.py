@@ -138,6 +138,57 @@ def test_taking_back_puts_away_what_an_answered_ticket_waits_for(shop: Shop, num
         assert set(timers.waiting(connection, number)) == {Timer.resolution_over}
 
 
+class Promises(tickets.Untimed):
+    """An answered ticket is closed after an hour; one that goes on is due in a quarter."""
+
+    def answered(self, *_: Any) -> tickets.Due:
+        return tickets.Due(timers={Timer.close: after(3600)})
+
+    def resumed(self, *_: Any) -> tickets.Due:
+        due = {Timer.resolution_over: after(900), Timer.expire: after(86400)}
+        return tickets.Due(resolution_at=after(900), timers=due)
+
+
+def waits(shop: Shop, number: int) -> set[Timer]:
+    with shop.database.reading() as connection:
+        return set(timers.waiting(connection, number))
+
+
+def test_a_follow_up_taken_back_leaves_the_answered_ticket_to_be_closed(
+    shop: Shop, number: int
+) -> None:
+    do(shop, tickets.reply, number, "四月上架", terms=Promises())
+    for at in (10, 20):  # the second time as the first
+        claimed(shop, at)
+        do(shop, tickets.reply, number, "更正：五月", at=at, hold=HOLD, terms=Promises())
+        do(shop, tickets.take_back, number, at=at + 1, terms=Promises())
+        found = ticket(shop, number)
+        assert (found.state, found.answer) == (State.answered, "四月上架")
+        assert waits(shop, number) == {Timer.close}
+
+
+def test_reopened_after_an_answer_its_reminders_are_back_with_the_next_taken_back(
+    shop: Shop, number: int
+) -> None:
+    do(shop, tickets.reply, number, "四月上架", terms=Promises())
+    claimed(shop, 1)
+    do(shop, tickets.reopen, number, at=10, terms=Promises())
+    do(shop, tickets.reply, number, "五月上架", at=20, hold=HOLD, terms=Promises())
+    do(shop, tickets.take_back, number, at=21, terms=Promises())
+    found = ticket(shop, number)
+    assert (found.state, found.resolution_due_at) == (State.claimed, after(900))
+    assert waits(shop, number) == {Timer.resolution_over, Timer.expire}
+
+
+def test_what_waits_for_its_member_again_may_only_expire(shop: Shop, number: int) -> None:
+    do(shop, tickets.ask_back, number, "多大的孩子？")
+    claimed(shop, 1)
+    do(shop, tickets.reply, number, "四月上架", at=10, hold=HOLD, terms=Promises())
+    do(shop, tickets.take_back, number, at=11, terms=Promises())
+    assert ticket(shop, number).state is State.waiting
+    assert waits(shop, number) == {Timer.expire}
+
+
 def test_the_preview_is_what_each_group_gets(shop: Shop, number: int) -> None:
     shop.ask("王可", CREAM, "护肤群")
     with shop.database.transaction() as connection:

@@ -284,6 +284,271 @@ def test_who_calls_the_bot_ends_the_time_of_other_members(shop: Shop) -> None:
     assert Timer.peers not in waits(shop, number)
 
 
+HOURS = {Priority.urgent: 1, Priority.normal: 4}
+
+
+class Pressing(Untimed):
+    """An hour for what is urgent (and tagged), four for what is normal, else no promise; what
+    nobody answers expires a day later."""
+
+    def due(self, priority: Priority, now: datetime) -> Due:
+        if priority not in HOURS:
+            return Due()
+        end = now + HOURS[priority] * HOUR
+        at = {Timer.response_over: end, Timer.resolution_over: end, Timer.expire: now + 24 * HOUR}
+        return Due(response_at=end, resolution_at=end, timers=at)
+
+    def opened(self, connection: Connection, asked: tickets.Asked, now: datetime) -> Start:
+        urgent = "过敏" in asked.reason
+        priority = Priority.urgent if urgent else Priority.normal
+        return Start(
+            priority=priority,
+            priority_reason="safety" if urgent else "",
+            tags=("过敏",) if urgent else (),
+            due=self.due(priority, now),
+        )
+
+    def prioritised(
+        self, connection: Connection, ticket_id: int, priority: Priority, now: datetime
+    ) -> Due:
+        return self.due(priority, NOW)
+
+    def resumed(self, connection: Connection, ticket_id: int, now: datetime) -> Due:
+        return self.due(Priority(tickets.get(connection, ticket_id).priority), now)
+
+
+PRESSING = Pressing()
+
+
+def press(
+    shop: Shop, who: str, question: str = CREAM, *, urgent: bool = False, at: float = 0,
+    to_peers: bool = False,
+) -> int:  # fmt: skip
+    info, member = shop.asker(who)
+    asked = tickets.Asked(
+        group=info, member=member, turn_id=None, question=question,
+        reason="过敏" if urgent else "x", to_peers=to_peers, peers_until=NOW + HOUR,
+    )  # fmt: skip
+    with shop.database.transaction() as connection:
+        return tickets.open_or_join(connection, asked, after(at), PRESSING).ticket_id
+
+
+def names(shop: Shop, number: int) -> list[str]:
+    return [asker.member for asker in ticket(shop, number).askers]
+
+
+def test_an_urgent_asker_who_joins_brings_the_deadlines_forward(shop: Shop) -> None:
+    number = press(shop, "小满")
+    press(shop, "阿杰", urgent=True, at=600)
+    found = ticket(shop, number)
+    assert (found.priority, found.priority_reason) == (Priority.urgent, "safety")
+    assert found.tags == ("过敏",)
+    assert (found.response_due_at, found.resolution_due_at) == (after(4200), after(4200))
+    assert waits(shop, number) == {
+        Timer.response_over: after(4200),
+        Timer.resolution_over: after(4200),
+        Timer.expire: after(24 * 3600),
+    }
+    assert kinds(shop, number) == ["opened", "prioritised", "joined"]
+    press(shop, "豆豆妈", at=700)  # not urgent: puts nothing off
+    assert ticket(shop, number).priority is Priority.urgent
+    assert ticket(shop, number).response_due_at == after(4200)
+
+
+def test_an_urgent_asker_who_joins_late_puts_nothing_off(shop: Shop) -> None:
+    number = press(shop, "小满")
+    press(shop, "阿杰", urgent=True, at=3.5 * 3600)  # an hour from now is later than promised
+    found = ticket(shop, number)
+    assert (found.priority, found.response_due_at) == (Priority.urgent, NOW + 4 * HOUR)
+    assert waits(shop, number)[Timer.response_over] == NOW + 4 * HOUR
+
+
+def test_the_same_member_asking_again_makes_nothing_more_urgent(shop: Shop) -> None:
+    number = press(shop, "小满")
+    press(shop, "小满", urgent=True, at=60)
+    found = ticket(shop, number)
+    assert (found.priority, found.response_due_at) == (Priority.normal, NOW + 4 * HOUR)
+
+
+def test_an_urgent_asker_who_joins_what_waits_for_its_member_starts_no_clock(shop: Shop) -> None:
+    number = press(shop, "小满")
+    do(shop, tickets.ask_back, number, "多大了？")
+    press(shop, "阿杰", urgent=True, at=60)
+    found = ticket(shop, number)
+    assert (found.state, found.priority) == (State.waiting, Priority.urgent)
+    assert set(waits(shop, number)) == {Timer.expire}
+
+
+def test_merging_keeps_the_more_urgent_priority_the_earlier_deadlines_and_all_tags(
+    shop: Shop,
+) -> None:
+    calm = press(shop, "小满")
+    burning = press(shop, "阿杰", "过敏了怎么办", urgent=True, at=60)
+    do(shop, tickets.tag, calm, ["面霜"])
+    do(shop, tickets.merge, burning, calm)
+    found = ticket(shop, calm)
+    assert (found.priority, found.priority_reason) == (Priority.urgent, "safety")
+    assert set(found.tags) == {"过敏", "面霜"}
+    assert (found.response_due_at, found.resolution_due_at) == (after(3660), after(3660))
+    assert waits(shop, calm)[Timer.resolution_over] == after(3660)
+    assert waits(shop, burning) == {}
+
+
+def test_merging_what_is_less_urgent_changes_no_deadline(shop: Shop) -> None:
+    burning = press(shop, "阿杰", "过敏了怎么办", urgent=True)
+    calm = press(shop, "小满")
+    do(shop, tickets.merge, calm, burning)
+    found = ticket(shop, burning)
+    assert (found.priority, found.response_due_at) == (Priority.urgent, NOW + HOUR)
+    assert kinds(shop, burning) == ["opened", "joined"]
+
+
+def test_what_an_operator_merges_is_left_to_members_no_more(shop: Shop) -> None:
+    left_to_peers = press(shop, "小满", to_peers=True)
+    ours = press(shop, "阿杰", "包邮吗")
+    do(shop, tickets.merge, ours, left_to_peers)
+    assert ticket(shop, left_to_peers).peers_until is None
+    assert Timer.peers not in waits(shop, left_to_peers)
+    with shop.database.reading() as connection:
+        assert [one for one, _ in tickets.without_card(connection)] == [left_to_peers]
+
+
+def test_what_was_left_to_members_and_merged_is_the_operators_once_parted(shop: Shop) -> None:
+    left_to_peers = press(shop, "小满", to_peers=True)
+    ours = press(shop, "阿杰", "包邮吗")
+    do(shop, tickets.merge, left_to_peers, ours)
+    assert Timer.peers not in waits(shop, ours)
+    do(shop, tickets.unmerge, left_to_peers)
+    assert ticket(shop, left_to_peers).peers_until is None
+    assert Timer.peers not in waits(shop, left_to_peers)
+
+
+def test_a_chain_of_merges_is_parted_link_by_link(shop: Shop) -> None:
+    asked = {"小满": CREAM, "阿杰": "包邮吗", "豆豆妈": "几点关门", "王姐": "能开发票吗"}
+    a, b, c, d = (shop.ask(who, what).ticket_id for who, what in asked.items())
+    for one, into in ((a, b), (b, c), (c, d)):
+        do(shop, tickets.merge, one, into)
+    do(shop, tickets.unmerge, c)
+    assert (names(shop, c), names(shop, d)) == (["小满", "阿杰", "豆豆妈"], ["王姐"])
+    do(shop, tickets.unmerge, b)
+    do(shop, tickets.unmerge, a)
+    assert [names(shop, one) for one in (a, b, c, d)] == [[who] for who in asked]
+    with shop.database.reading() as connection:
+        rows = connection.execute(select(tickets.tickets.c.askers)).scalars().all()
+    assert list(rows) == [1, 1, 1, 1]
+
+
+def test_what_has_nobody_left_to_part_is_not_unmerged(shop: Shop) -> None:
+    first, second = shop.ask("小满", CREAM).ticket_id, shop.ask("阿杰", "包邮吗").ticket_id
+    do(shop, tickets.merge, second, first)
+    do(shop, tickets.split_off, ticket(shop, first).askers[1].id)
+    with pytest.raises(UsageError) as refused:
+        do(shop, tickets.unmerge, second)
+    assert refused.value.code == "no_such_asker"
+    assert ticket(shop, second).state is State.merged
+
+
+def test_who_was_split_off_after_a_merge_goes_with_their_new_ticket(shop: Shop) -> None:
+    first, second = shop.ask("小满", CREAM).ticket_id, shop.ask("阿杰", "包邮吗").ticket_id
+    do(shop, tickets.merge, second, first)
+    new = do(shop, tickets.split_off, ticket(shop, first).askers[1].id)
+    do(shop, tickets.merge, new, first)
+    do(shop, tickets.unmerge, new)
+    assert names(shop, new) == ["阿杰"]
+
+
+def test_what_waited_for_its_member_waits_again_once_parted(shop: Shop) -> None:
+    first, second = press(shop, "小满"), press(shop, "阿杰", "包邮吗")
+    do(shop, tickets.ask_back, second, "寄到哪里？")
+    expiry = waits(shop, second)
+    assert set(expiry) == {Timer.expire}
+    do(shop, tickets.merge, second, first, now=after(60))
+    do(shop, tickets.unmerge, second, now=after(120))
+    found = ticket(shop, second)
+    assert (found.state, found.waiting_since) == (State.waiting, NOW)
+    assert waits(shop, second) == expiry
+
+
+def test_parted_again_a_ticket_has_the_timers_it_had_or_what_it_is_promised(shop: Shop) -> None:
+    first, second = press(shop, "小满"), press(shop, "阿杰", "包邮吗")
+    had = waits(shop, second)
+    do(shop, tickets.merge, second, first)
+    do(shop, tickets.unmerge, second)
+    assert (ticket(shop, second).state, waits(shop, second)) == (State.open, had)
+    do(shop, tickets.merge, second, first)
+    do(shop, tickets.unmerge, second, now=after(600), terms=PRESSING)
+    assert waits(shop, second)[Timer.resolution_over] == after(600) + 4 * HOUR
+    assert waits(shop, second)[Timer.expire] == after(600) + 24 * HOUR
+    assert ticket(shop, second).resolution_due_at == after(600) + 4 * HOUR
+
+
+def test_split_off_the_first_asker_takes_their_question_along(shop: Shop) -> None:
+    number = shop.ask("小满", "你们几点关门").ticket_id
+    shop.ask("阿杰", "请问营业到几点呀", "护肤群")
+    with shop.database.transaction() as connection:
+        connection.execute(update(tickets.tickets).values(context=["小满：在吗"]))
+    new = do(shop, tickets.split_off, ticket(shop, number).askers[0].id)
+    left = ticket(shop, number)
+    assert (left.question, left.context, left.group) == ("请问营业到几点呀", (), "护肤群")
+    assert (ticket(shop, new).question, ticket(shop, new).context) == (
+        "你们几点关门",
+        ("小满：在吗",),
+    )
+    assert shop.ask("王姐", "请问营业到几点呀").ticket_id == number
+
+
+def test_left_by_its_first_asker_a_ticket_is_about_what_was_merged_into_it(shop: Shop) -> None:
+    number = shop.ask("小满", "你们几点关门").ticket_id
+    own = shop.ask("阿杰", "要一个人", personal=True).ticket_id
+    do(shop, tickets.merge, own, number)
+    do(shop, tickets.split_off, ticket(shop, number).askers[0].id)
+    assert ticket(shop, number).question == "要一个人"
+    assert not shop.ask("王姐", "你们几点关门").joined
+    assert not shop.ask("豆豆妈", "要一个人").joined  # nobody else's, before and now
+
+
+def test_split_off_another_than_the_first_asker_leaves_the_question(shop: Shop) -> None:
+    number = shop.ask("小满", "你们几点关门").ticket_id
+    shop.ask("阿杰", "请问营业到几点呀", "护肤群")
+    do(shop, tickets.split_off, ticket(shop, number).askers[1].id)
+    assert (ticket(shop, number).question, ticket(shop, number).group) == (
+        "你们几点关门",
+        "会员群",
+    )
+
+
+def test_split_off_what_waits_for_a_member_is_open_and_has_its_reminders(shop: Shop) -> None:
+    number = press(shop, "小满")
+    press(shop, "阿杰")
+    do(shop, tickets.ask_back, number, "多大了？")
+    asker = ticket(shop, number).askers[1].id
+    new = do(shop, tickets.split_off, asker, terms=PRESSING, now=after(60))
+    assert (ticket(shop, new).state, ticket(shop, new).waiting_since) == (State.open, None)
+    assert Timer.resolution_over in waits(shop, new)
+    assert ticket(shop, number).state is State.waiting
+
+
+def test_a_priority_that_promises_nothing_takes_the_deadlines_away(shop: Shop) -> None:
+    number = press(shop, "小满")
+    do(shop, tickets.prioritise, number, Priority.low, terms=PRESSING)
+    found = ticket(shop, number)
+    assert (found.response_due_at, found.resolution_due_at) == (None, None)
+    assert set(waits(shop, number)) == {Timer.expire}
+    do(shop, tickets.prioritise, number, Priority.urgent, terms=PRESSING)
+    assert ticket(shop, number).response_due_at == NOW + HOUR
+    assert Timer.response_over in waits(shop, number)
+
+
+def test_a_priority_given_while_it_waits_for_its_member_starts_no_clock(shop: Shop) -> None:
+    number = press(shop, "小满")
+    do(shop, tickets.ask_back, number, "多大了？")
+    do(shop, tickets.prioritise, number, Priority.low, terms=PRESSING)
+    found = ticket(shop, number)
+    assert (found.response_due_at, found.resolution_due_at) == (NOW + 4 * HOUR, None)
+    do(shop, tickets.prioritise, number, Priority.urgent, terms=PRESSING)
+    assert set(waits(shop, number)) == {Timer.expire}
+
+
 def test_an_answer_puts_its_deadlines_away(shop: Shop) -> None:
     number = ask(shop, "小满")
     do(shop, tickets.reply, number, "四月上架")
