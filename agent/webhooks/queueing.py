@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agent.directory import groups
@@ -20,6 +20,7 @@ from agent.tickets.tables import ticket_askers, ticket_events, tickets
 from agent.webhooks.tables import webhook_deliveries, webhooks
 
 _AT_ONCE = 200
+_PASSED_OVER = 5000
 OLDEST = timedelta(days=1)
 """What happened longer ago is told no more: while no process had webhooks to tell."""
 _KEPT = timedelta(days=30)
@@ -58,6 +59,24 @@ def register(connection: Connection, hooks: Sequence[Webhook], now: datetime) ->
             .values(name=name, after_event=newest, added_at=now)
             .on_conflict_do_nothing()
         )
+
+
+def pass_over(connection: Connection, now: datetime) -> int:
+    """Mark a piece of what no webhook is ever told of: what was there before all of them, or is
+    too old. Returns how much that was; 0 once there is no more. `now`: the community's time."""
+    first = select(func.min(webhooks.c.after_event)).scalar_subquery()
+    piece = (
+        select(ticket_events.c.id)
+        .where(
+            ticket_events.c.announced_at.is_(None),
+            or_(ticket_events.c.id <= first, ticket_events.c.at <= now - OLDEST),
+        )
+        .order_by(ticket_events.c.id)
+        .limit(_PASSED_OVER)
+    )
+    return connection.execute(
+        update(ticket_events).where(ticket_events.c.id.in_(piece)).values(announced_at=now)
+    ).rowcount
 
 
 def fan_out(

@@ -90,6 +90,8 @@ class Webhooks:
         """Make the webhooks known; a new one is told what happens from now on."""
         hooks = list(self._hooks.values())
         await self._database.write(lambda c: queueing.register(c, hooks, self._machine_now()))
+        while await self._database.write(lambda c: queueing.pass_over(c, self._now())):
+            pass  # in pieces: others write between them
         self._registered = True
 
     async def queue(self) -> None:

@@ -19,7 +19,7 @@ from agent.actors import Actor
 from agent.database import Database
 from agent.signals import Feed
 from agent.tickets.tables import ticket_events
-from agent.webhooks import Webhook
+from agent.webhooks import Webhook, queueing
 from agent.webhooks.tables import webhook_deliveries
 from agent.webhooks.telling import Webhooks
 from tests.contracts.shop import NOW, SATO, Shop
@@ -98,6 +98,14 @@ class Town:
                 )
             )
             return [(row.state, row.attempts) for row in rows]
+
+    def not_looked_at(self) -> list[int]:
+        with self.database.reading() as connection:
+            return list(
+                connection.scalars(
+                    select(ticket_events.c.id).where(ticket_events.c.announced_at.is_(None))
+                )
+            )
 
 
 @pytest.fixture
@@ -329,6 +337,33 @@ async def test_history_is_not_told_when_webhooks_come_late(town: Town) -> None:
     with town.database.reading() as connection:
         open_ones = select(ticket_events).where(ticket_events.c.announced_at.is_(None))
         assert connection.execute(open_ones).all() == []
+
+
+async def test_history_is_passed_over_at_once_and_not_worked_through(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queueing, "_PASSED_OVER", 2)
+    for question in ("冰岛有门店吗？", "可以寄到挪威吗", "有没有儿童洗发水", "面膜几天敷一次好"):
+        town.shop.ask("小满", question)
+    process = town.process()
+    await process.register()
+    assert town.not_looked_at() == []
+    new = town.shop.ask("小满", "请问孕妇能不能用防晒").ticket_id
+    await town.process().register()  # another process, later: what is new is still to be told
+    assert len(town.not_looked_at()) == 1
+    await town.round(process)
+    assert town.other.events == [("ticket.opened", new)]
+
+
+async def test_what_happened_while_no_webhook_was_configured_is_passed_over(town: Town) -> None:
+    await town.process().register()
+    town.shop.ask("小满", "冰岛有门店吗？")  # while it stands no more in the configuration
+    town.now += timedelta(days=2)
+    process = town.process()
+    await process.register()
+    assert town.not_looked_at() == []
+    await town.round(process)
+    assert town.other.told == []
 
 
 async def test_the_running_loop_tells_by_itself(town: Town) -> None:
