@@ -130,6 +130,44 @@ async def test_everything_else_that_is_done_to_tickets(
         assert (await does("GET", "/canned-replies"))[1] == []
 
 
+async def test_a_reply_that_is_held_is_taken_back_and_none_of_it_goes_out(
+    office: Office, program: dict[str, str]
+) -> None:
+    number = office.asks("冰岛有门店吗？")
+    path = f"{API}/tickets/{number}"
+    async with office as http:
+        reply = {"text": "有的。", "hold_seconds": 60}
+        assert (await http.post(f"{path}/reply", headers=program, json=reply)).status_code == 200
+        taken = await http.post(f"{path}/take-back", headers=program)
+        assert (taken.status_code, taken.json()) == (200, {"text": "有的。"})
+        endless = reply | {"hold_seconds": 86_400}
+        assert (await http.post(f"{path}/reply", headers=program, json=endless)).status_code == 422
+    with office.database.reading() as connection:
+        states = connection.scalars(select(deliveries.c.state).where(deliveries.c.kind == "reply"))
+        assert list(states) == ["cancelled"]
+
+
+async def test_a_program_sees_a_reply_before_and_may_confirm_what_it_asks_back(
+    office: Office, program: dict[str, str]
+) -> None:
+    number = office.asks("冰岛有门店吗？")
+    path = f"{API}/tickets/{number}"
+    async with office as http:
+        shown = await http.post(f"{path}/preview", headers=program, json={"text": "还没有。"})
+        [one] = shown.json()
+        assert (one["group"], one["mentioned"], one["present"]) == ("上海群", ["林小满"], True)
+        assert one["messages"] == ["@林小满\u2005还没有。"]
+        assert replies(office) == []
+        asked = await http.post(
+            f"{path}/ask-back", headers=program, json={"text": "哪个城市？", "confirmed": True}
+        )
+        assert asked.status_code == 200
+        unknown = await http.post(
+            f"{API}/tickets/999/preview", headers=program, json={"text": "还没有。"}
+        )
+        assert unknown.status_code == 404
+
+
 async def test_without_a_good_token_nothing_is_told(
     office: Office, program: dict[str, str]
 ) -> None:

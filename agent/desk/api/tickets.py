@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Response
@@ -18,6 +19,7 @@ from agent.desk.api.shapes import (
     Language,
     MessageText,
     Number,
+    Out,
     PriorityName,
     Sent,
     TicketView,
@@ -46,11 +48,31 @@ class Reply(Given):
     )
     close: bool = False
     confirmed: bool = Field(False, description="Translations were read by a person.")
+    hold_seconds: float = Field(
+        0, ge=0, le=600, description="How long nothing goes out, so that take-back can undo it."
+    )
 
 
 class Question(Given):
     text: MessageText
     in_languages: dict[Language, MessageText] = Field(default_factory=dict)
+    confirmed: bool = Field(False, description="Translations were read by a person.")
+
+
+class Drafted(Given):
+    text: MessageText
+    in_languages: dict[Language, MessageText] = Field(default_factory=dict)
+
+
+class Preview(Out):
+    """What one group would see, in this order; no messages where it gets nothing."""
+
+    group: str
+    language: str
+    messages: list[str]
+    mentioned: list[str]
+    left: list[str] = Field(description="Who asked there and has left.")
+    present: bool = Field(description="False: the account is no longer in the group.")
 
 
 class Note(Given):
@@ -173,6 +195,7 @@ def router(ports: ApiPorts) -> APIRouter:
             request=caller.request,
             and_close=given.close,
             confirmed=given.confirmed,
+            hold=timedelta(seconds=given.hold_seconds),
         )
         return Sent.model_validate(sent)
 
@@ -184,8 +207,19 @@ def router(ports: ApiPorts) -> APIRouter:
             given.text,
             in_languages=given.in_languages or None,  # type: ignore[arg-type]
             request=caller.request,
+            confirmed=given.confirmed,
         )
         return Sent.model_validate(sent)
+
+    @api.post("/tickets/{number}/preview", summary="What each group would see of a reply")
+    async def preview(caller: Reader, number: TicketNumber, given: Drafted) -> list[Preview]:
+        shown = await desk.preview(
+            caller.user,
+            number,
+            given.text,
+            given.in_languages or None,  # type: ignore[arg-type]
+        )
+        return [Preview.model_validate(one) for one in shown]
 
     @api.post("/tickets/{number}/take-back", summary="Undo the last reply before it goes out")
     async def take_back(caller: Writer, number: TicketNumber) -> TakenBack:
