@@ -22,7 +22,7 @@ from agent.database import Database
 from agent.errors import NotAllowed, UsageError
 from agent.service_desk.inbox import Filters, Inbox, inbox
 from agent.service_desk.translation import Interpreter
-from agent.service_desk.view import TicketView, view
+from agent.service_desk.view import Conversation, TicketView, conversation, view
 from agent.signals import Feed
 from agent.tickets import Priority, Sent, Terms
 from agent.tickets.tables import reply_drafts, ticket_viewers
@@ -88,11 +88,17 @@ class ServiceDesk:
             ),
         )
 
-    async def ticket(self, user: User, ticket_id: int) -> TicketView:
-        """One ticket with all that belongs to it."""
+    async def ticket(self, user: User, ticket_id: int, *, groups: int | None = None) -> TicketView:
+        """One ticket with all that belongs to it; what was said around the question in the first
+        `groups` only, None: in every group that asked."""
         return await self._read(
-            user, partial(view, ticket_id=ticket_id, user_id=user.id, now=self._now())
+            user,
+            partial(view, ticket_id=ticket_id, user_id=user.id, now=self._now(), groups=groups),
         )
+
+    async def conversation(self, user: User, ticket_id: int, group_id: int) -> Conversation | None:
+        """What was said around the question in one group; None where nobody asked there."""
+        return await self._read(user, partial(conversation, ticket_id=ticket_id, group_id=group_id))
 
     # -- whose it is ----------------------------------------------------------------
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, Select, select, union_all
 
 from agent import outbox, tickets
 from agent.access.tables import users
@@ -19,6 +20,7 @@ from agent.tickets.tables import reply_drafts, ticket_viewers
 from agent.tickets.tables import tickets as rows
 
 _AROUND = 8  # messages before and after the question
+_TOGETHER = 200  # groups in one query: SQLite's longest union has 500 parts
 _SIMILAR = 5
 _COMPARED = 500  # newest tickets
 _ALIKE = 0.35  # Dice coefficient from which a ticket may help
@@ -39,11 +41,13 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True)
 class Conversation:
-    """What was said in one group around one ask."""
+    """What was said in one group around one ask. `read` False: there may be messages, which
+    `conversation` reads."""
 
     group_id: int
     group: str
     messages: tuple[Said, ...]
+    read: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,14 +99,22 @@ class TicketView:
     draft: dict[str, Any] | None
 
 
-def view(connection: Connection, ticket_id: int, *, user_id: int, now: datetime) -> TicketView:
-    """The ticket as this user sees it. Raises `UnknownTicket`."""
+def view(
+    connection: Connection,
+    ticket_id: int,
+    *,
+    user_id: int,
+    now: datetime,
+    groups: int | None = None,
+) -> TicketView:
+    """The ticket as this user sees it, with the conversations of the first `groups` that asked;
+    None: of all. Raises `UnknownTicket`."""
     ticket = tickets.get(connection, ticket_id)
     return TicketView(
         ticket=ticket,
         assignee=_name(connection, ticket.assignee_id),
         events=tuple(tickets.events(connection, ticket_id)),
-        conversations=_conversations(connection, ticket),
+        conversations=_conversations(connection, ticket, groups),
         similar=similar(connection, ticket),
         viewers=viewers(connection, ticket_id, besides=user_id, now=now),
         deliveries=_deliveries(connection, ticket_id),
@@ -123,7 +135,7 @@ def similar(connection: Connection, ticket: tickets.Ticket) -> tuple[Similar, ..
         .order_by(rows.c.id.desc())
         .limit(_COMPARED)
     )
-    scored = [(similarity(key, question_key(row.question)), row) for row in newest]
+    scored = [(_alike(key, row.question), row) for row in newest]
     near = [(score, row) for score, row in scored if score >= _ALIKE]
     near.sort(key=lambda one: (-round(one[0], 2), not one[1].answer, -one[1].id))
     return tuple(
@@ -136,6 +148,12 @@ def similar(connection: Connection, ticket: tickets.Ticket) -> tuple[Similar, ..
         )
         for score, row in near[:_SIMILAR]
     )
+
+
+# An open ticket is read again at every message around it, and 500 questions are compared.
+@lru_cache(maxsize=16_384)
+def _alike(key: str, question: str) -> float:
+    return similarity(key, question_key(question))
 
 
 def viewers(
@@ -155,44 +173,89 @@ def viewers(
     return tuple(Viewer(user_id=row.id, name=row.name, writing=row.writing) for row in found)
 
 
-def _conversations(connection: Connection, ticket: tickets.Ticket) -> tuple[Conversation, ...]:
-    """One for each group that asked, around the first ask there."""
-    first = {asker.group_id: asker for asker in reversed(ticket.askers)}
-    found = []
-    for group_id in dict.fromkeys(asker.group_id for asker in ticket.askers):
-        asker = first[group_id]
-        said = _around(connection, group_id, asker.turn_id, asker.asked_at)
-        found.append(Conversation(group_id=group_id, group=asker.group, messages=said))
-    return tuple(found)
+def conversation(connection: Connection, ticket_id: int, group_id: int) -> Conversation | None:
+    """What was said around the first ask in one group; None where nobody asked there. Raises
+    `UnknownTicket`."""
+    for asker in tickets.get(connection, ticket_id).askers:
+        if asker.group_id == group_id:
+            said = _around(connection, [asker])[group_id]
+            return Conversation(group_id=group_id, group=asker.group, messages=said)
+    return None
 
 
-def _around(
-    connection: Connection, group_id: int, turn_id: int | None, asked_at: datetime
-) -> tuple[Said, ...]:
-    asked = connection.scalar(
-        select(messages.c.id)
-        .where(messages.c.turn_id == turn_id if turn_id else messages.c.sent_at <= asked_at)
-        .where(messages.c.group_id == group_id)
-        .order_by(messages.c.id.desc())
-        .limit(1)
+def _conversations(
+    connection: Connection, ticket: tickets.Ticket, groups: int | None
+) -> tuple[Conversation, ...]:
+    """One for each group that asked, around the first ask there; read for the first `groups`."""
+    first: dict[int, tickets.Asker] = {}
+    for asker in ticket.askers:
+        first.setdefault(asker.group_id, asker)
+    read = _around(connection, list(first.values())[:groups])
+    return tuple(
+        Conversation(
+            group_id=group_id,
+            group=asker.group,
+            messages=read.get(group_id, ()),
+            read=group_id in read,
+        )
+        for group_id, asker in first.items()
     )
-    if asked is None:
-        return ()
-    of_group = (
-        select(messages, members.c.name.label("sender"), members.c.alias)
-        .join(members, messages.c.member_id == members.c.id)
-        .where(messages.c.group_id == group_id)
+
+
+def _around(connection: Connection, askers: Sequence[tickets.Asker]) -> dict[int, tuple[Said, ...]]:
+    """The messages around each ask, by group: of each group one ask, of many groups at once."""
+    found: dict[int, list[Said]] = {asker.group_id: [] for asker in askers}
+    turns = {asker.group_id: asker.turn_id for asker in askers}
+    for at in range(0, len(askers), _TOGETHER):
+        asked = _last_of_asks(connection, askers[at : at + _TOGETHER])
+        if not asked:
+            continue
+        near = union_all(
+            *(_ids_beside(group_id, last) for group_id, last in asked.items()),
+            *(_ids_beside(group_id, last, after=True) for group_id, last in asked.items()),
+        )
+        rows_around = connection.execute(
+            select(messages, members.c.name.label("sender"), members.c.alias)
+            .join(members, messages.c.member_id == members.c.id)
+            .where(messages.c.id.in_(near))
+            .order_by(messages.c.id)
+        )
+        for row in rows_around:
+            found[row.group_id].append(_said(row, turns[row.group_id]))
+    return {group_id: tuple(said) for group_id, said in found.items()}
+
+
+def _last_of_asks(connection: Connection, askers: Sequence[tickets.Asker]) -> dict[int, int]:
+    """By group, the id of the message that asked; groups whose messages are gone are left out."""
+    of = messages.c
+    lasts = union_all(
+        *(
+            _only(
+                select(of.group_id, of.id)
+                .where(
+                    of.group_id == asker.group_id,
+                    of.turn_id == asker.turn_id if asker.turn_id else of.sent_at <= asker.asked_at,
+                )
+                .order_by(of.id.desc())
+                .limit(1)
+            )
+            for asker in askers
+        )
     )
-    before = connection.execute(
-        of_group.where(or_(messages.c.id <= asked, messages.c.turn_id == turn_id))
-        .order_by(messages.c.id.desc())
-        .limit(_AROUND + 1)
-    ).all()
-    after = connection.execute(
-        of_group.where(messages.c.id > asked).order_by(messages.c.id).limit(_AROUND)
-    ).all()
-    unique = {row.id: row for row in (*reversed(before), *after)}
-    return tuple(_said(row, turn_id) for _, row in sorted(unique.items()))
+    return {row.group_id: row.id for row in connection.execute(lasts)}
+
+
+def _ids_beside(group_id: int, last: int, *, after: bool = False) -> Select[Any]:
+    of = messages.c
+    within = select(of.id).where(of.group_id == group_id)
+    if after:
+        return _only(within.where(of.id > last).order_by(of.id).limit(_AROUND))
+    return _only(within.where(of.id <= last).order_by(of.id.desc()).limit(_AROUND + 1))
+
+
+def _only(limited: Select[Any]) -> Select[Any]:
+    # SQLite takes an order and a limit within a union only in a query of their own.
+    return select(limited.subquery())
 
 
 def _said(row: Any, turn_id: int | None) -> Said:

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 from shop import NOW, SATO, Shop, after
-from sqlalchemy import update
+from sqlalchemy import Engine, event, update
 
 from agent import access, tickets
 from agent.access import Role, User
@@ -270,6 +270,53 @@ async def test_the_conversation_around_the_question_stands_beside_it(desk: Desk)
     assert said[0] == ("阿杰", "早", True)
     assert said[-1] == ("豆豆妈", "我也想知道", False)
     assert ("阿杰", QUESTIONS[0], True) in said
+
+
+async def test_of_many_groups_that_asked_the_first_conversations_come_along(desk: Desk) -> None:
+    shop, one = desk.shop, desk.user("linda")
+    names = [f"群{i}" for i in range(12)]
+    for name in names:
+        for at, text in enumerate(("早", "在吗")):
+            shop.say("豆豆妈", f"{text} {name}", at=at, group=name)
+        number = shop.ask("小满", QUESTIONS[0], group=name, at=5).ticket_id
+        shop.say("豆豆妈", f"后来 {name}", at=60, group=name)
+    view = await desk.service.ticket(one, number, groups=5)
+    told = view.conversations
+    assert [talk.group for talk in told] == names
+    assert [talk.read for talk in told] == [True] * 5 + [False] * 7
+    assert told[9].messages == ()
+    for talk in told:  # those that were left out are read when they are opened
+        opened = talk if talk.read else await desk.service.conversation(one, number, talk.group_id)
+        assert opened is not None
+        assert [said.text for said in opened.messages] == [
+            f"早 {talk.group}", f"在吗 {talk.group}", "…", f"后来 {talk.group}"
+        ]  # fmt: skip
+    assert await desk.service.conversation(one, number, 999) is None
+    everywhere = (await desk.service.ticket(one, number)).conversations
+    assert [len(talk.messages) for talk in everywhere] == [4] * 12
+
+
+async def test_a_ticket_of_many_groups_takes_no_more_queries_than_one_of_few(desk: Desk) -> None:
+    one, asked = desk.user("linda"), []
+    number = desk.shop.ask("小满", QUESTIONS[0]).ticket_id
+
+    def note(*_: object) -> None:
+        asked.append(1)
+
+    async def queries() -> int:
+        asked.clear()
+        await desk.service.ticket(one, number)
+        return len(asked)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        few = await queries()
+        for i in range(20):
+            desk.shop.ask("小满", QUESTIONS[0], group=f"群{i}")
+        assert len((await desk.service.ticket(one, number)).conversations) == 21
+        assert await queries() == few
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 async def test_an_answered_ticket_with_nearly_the_same_question_is_shown(desk: Desk) -> None:

@@ -21,6 +21,7 @@ SHOWN = (
     "all",
 )
 """What `state` may be, in the order of the chips."""
+GROUPS_AT_ONCE = 5  # whose conversations a ticket brings along; others when they are opened
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 from nicegui import background_tasks
 
 from agent.desk.frame import DeskPage, Json
-from agent.desk.inbox.asking import row_id
+from agent.desk.inbox.asking import GROUPS_AT_ONCE, row_id
 from agent.desk.inbox.shapes import LONGEST_PASSAGE
 from agent.errors import ShequnError, UsageError
 from agent.learning.suggesting import Suggested
@@ -44,7 +44,9 @@ class Interpreting(DeskPage):
                 self.tell({"translated": {"id": ticket_id, "texts": texts, "whyNot": why_not}})
                 if not self._read_again or self._reading != ticket_id:
                     return
-                view = await self.ports.service_desk.ticket(self.user, ticket_id)
+                view = await self.ports.service_desk.ticket(
+                    self.user, ticket_id, groups=GROUPS_AT_ONCE
+                )
         except ShequnError:
             self.tell({"translated": {"id": ticket_id, "texts": {}, "whyNot": "unavailable"}})
         finally:

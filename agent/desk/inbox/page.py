@@ -9,16 +9,17 @@ from typing import Any
 
 from agent.desk.frame import Json
 from agent.desk.inbox.acting import Acts
-from agent.desk.inbox.asking import Wanted, row_id, wanted
+from agent.desk.inbox.asking import GROUPS_AT_ONCE, Wanted, row_id, wanted
 from agent.desk.inbox.correcting import Correcting
 from agent.desk.inbox.drawing import drawn
 from agent.desk.inbox.interpreting import Interpreting
 from agent.desk.inbox.reading import may_change_the_inbox, surroundings
-from agent.desk.inbox.shapes import canned_shape, ticket_shape, view_shape
+from agent.desk.inbox.shapes import canned_shape, conversation_shape, ticket_shape, view_shape
 from agent.desk.inbox.words import INBOX
 from agent.desk.shapes import millis
 from agent.desk.wording import N_
 from agent.errors import UnknownTicket
+from agent.service_desk import TicketView
 
 PAGE = 100  # lines loaded at once
 _LOOK_SECONDS = 10.0  # how often the others are told that the ticket is open here
@@ -101,7 +102,7 @@ class InboxPage(Acts, Correcting, Interpreting):
     async def spoken_to(self) -> None:
         if self._open is not None and self._allowed:
             self.tell({"translated": None})
-            self.interpret(await self.ports.service_desk.ticket(self.user, self._open))
+            self.interpret(await self._view(self._open))
 
     # -- the list -------------------------------------------------------------------
 
@@ -148,9 +149,9 @@ class InboxPage(Acts, Correcting, Interpreting):
         return await self._opened(ticket_id)
 
     async def _opened(self, ticket_id: int) -> Json:
-        desk, now = self.ports.service_desk, self.ports.now()
+        now = self.ports.now()
         try:
-            view = await desk.ticket(self.user, ticket_id)
+            view = await self._view(ticket_id)
         except UnknownTicket:
             self._open = self._ticket = None
             return {"ticket": {"id": ticket_id, "gone": True}, "draft": None}
@@ -160,13 +161,22 @@ class InboxPage(Acts, Correcting, Interpreting):
         await self._look()
         return {"ticket": self._ticket, "draft": view.draft}
 
+    async def _view(self, ticket_id: int) -> TicketView:
+        return await self.ports.service_desk.ticket(self.user, ticket_id, groups=GROUPS_AT_ONCE)
+
+    async def on_context(self, asked: Json) -> Json:
+        """What was said around the question in a group that the ticket did not bring along."""
+        ticket_id, group_id = row_id(asked.get("id")) or 0, row_id(asked.get("group")) or 0
+        found = await self.ports.service_desk.conversation(self.user, ticket_id, group_id)
+        return {"context": conversation_shape(found) if found else None}
+
     async def _read_ticket(self) -> Json:
         ticket_id = self._open
         if ticket_id is None:
             return {}
         self._ticket_changed = False
         self._ticket_read_at = asyncio.get_running_loop().time()
-        view = await self.ports.service_desk.ticket(self.user, ticket_id)
+        view = await self._view(ticket_id)
         shape = ticket_shape(view, self.ports.now())
         if ticket_id != self._open or shape == self._ticket:
             return {}
@@ -178,7 +188,7 @@ class InboxPage(Acts, Correcting, Interpreting):
         self._ticket, self._ticket_changed = shape, False
         self._ticket_read_at = asyncio.get_running_loop().time()
         self._groups_of_ticket = frozenset(
-            f"group:{one['groupId']}" for one in shape["conversations"]
+            f"group:{one['groupId']}" for one in shape["conversations"] if one["read"]
         )
 
     async def _look(self) -> None:

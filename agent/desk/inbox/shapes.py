@@ -87,7 +87,7 @@ def ticket_shape(view: TicketView, now: datetime) -> Json:
         "heldUntil": millis(max(held, default=None)),
         "askers": [_asker(asker) for asker in ticket.askers],
         "passages": [_passage(one) for one in ticket.passages],
-        "conversations": [_conversation(one) for one in view.conversations],
+        "conversations": [conversation_shape(one) for one in view.conversations],
         "similar": [
             {
                 "id": one.id,
@@ -148,10 +148,11 @@ def _passage(found: Json) -> Json:
     }
 
 
-def _conversation(one: Conversation) -> Json:
+def conversation_shape(one: Conversation) -> Json:
     return {
         "group": one.group,
         "groupId": one.group_id,
+        "read": one.read,
         "messages": [
             {
                 "id": said.id,

@@ -17,7 +17,7 @@ export const TicketPane = {
   inject: ["desk", "inbox"],
   props: { ticket: Object, opening: Boolean, failed: String, number: Number, colleagues: Array, text: String },
   emits: ["back", "retry"],
-  data() { return { tag: "", tagging: false }; },
+  data() { return { tag: "", tagging: false, contexts: {} }; },
   computed: {
     ended() { return ENDED.includes(this.ticket.state); },
     mine() { return this.ticket.assigneeId === this.desk.user.id; },
@@ -35,10 +35,18 @@ export const TicketPane = {
     },
     best() { return this.ticket.passages.filter((one) => one.title || one.text); },
   },
+  watch: { "ticket.id"() { this.contexts = {}; } },
   created() { this.priorities = Object.keys(PRIORITY_ICONS); },
   methods: {
     time(at) { return this.desk.times.separator(at, this.desk.now, this.desk.w("yesterday")); },
     percent: (share) => `${Math.round((share ?? 0) * 100)}`,
+    around(one) { return one.read ? one.messages : this.contexts[one.groupId]?.messages; },
+    async context({ groupId, read }, opened) {
+      const { id } = this.ticket;
+      if (!opened || read) return;
+      const found = await this.desk.attempt("context", { id, group: groupId });
+      if (found?.context && this.ticket?.id === id) this.contexts = { ...this.contexts, [groupId]: found.context };
+    },
     /** Events of members name them by their row. */
     who(by) {
       const member = /^member:(\d+)$/.exec(by);
@@ -119,8 +127,8 @@ export const TicketPane = {
               <time class="hint nowrap" :title="desk.viewerTime(one.at)">{{ time(one.at) }}</time></span><span v-if="one.question !== ticket.question" class="asked-words">{{ one.question }}<Own :text="one.question" /></span></span>
               <button v-if="unanswered && people > 1" type="button" class="secondary small split" :title="desk.w('split_hint', { name: one.member })" @click="split(one)"><Icon name="split" />{{ desk.w("split_off") }}</button></li></ul></div></section>
         <section class="block"><h2>{{ desk.w("context") }}</h2>
-          <details v-for="(one, index) in ticket.conversations" :key="one.groupId" class="around" :open="index === 0"><summary>{{ one.group }}</summary>
-            <ol v-if="one.messages.length"><li v-for="said in one.messages" :key="said.id" :class="{ own: said.own, asked: said.asked }"><b class="sender">{{ said.sender }}</b><time class="hint" :title="desk.viewerTime(said.at)">{{ time(said.at) }}</time>
+          <details v-for="(one, index) in ticket.conversations" :key="one.groupId" class="around" :open="index === 0" @toggle="context(one, $event.target.open)"><summary>{{ one.group }}</summary>
+            <div v-if="!around(one)" class="hint" aria-busy="true">{{ desk.w("loading") }}</div><ol v-else-if="around(one).length"><li v-for="said in around(one)" :key="said.id" :class="{ own: said.own, asked: said.asked }"><b class="sender">{{ said.sender }}</b><time class="hint" :title="desk.viewerTime(said.at)">{{ time(said.at) }}</time>
               <span v-if="said.asked" class="tag open">{{ desk.w("asked_here") }}</span><span class="said-text">{{ said.text }}<Own :text="said.text" /></span></li></ol><p v-else class="hint">{{ desk.w("no_context") }}</p></details></section>
         <section class="block"><h2>{{ desk.w("nearest") }}</h2><p class="why"><Icon name="thought" /><span><b>{{ desk.w("why_not") }}:</b> {{ desk.w("reason_" + ticket.reason) }} <template v-if="ticket.detail">{{ ticket.detail }}</template></span></p>
           <ul v-if="best.length" class="passages"><li v-for="(one, index) in best" :key="index"><div class="line"><b class="passage-title">{{ one.title || one.text.slice(0, 60) }}</b><span class="spacer"></span><b v-if="one.score !== null" class="score">{{ one.score.toFixed(2) }}</b></div>
