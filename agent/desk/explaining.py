@@ -38,6 +38,9 @@ ERRORS: dict[str, str] = {
     "needs_editing": N_(
         "The answer holds something to be looked at ({words}): it waits as a draft in Knowledge."
     ),
+    "about_somebody": N_(
+        "The answer to ticket #{number} holds what is somebody else's: write it anew."
+    ),
     "translation_differs": N_(
         "Nothing was sent: the translation says something else than you wrote ({words}). "
         "Mend it, or look at it and send it as it is."

@@ -293,6 +293,26 @@ def test_a_reply_is_taken_back_before_anybody_reads_it(operator: Open, member: P
     expect(member.locator(".row.bot .bubble", has_text="三个字以内")).to_have_count(0)
 
 
+def test_a_similar_ticket_s_answer_is_used_without_the_name_it_was_meant_for(
+    operator: Open, member: Page
+) -> None:
+    ask(member, SKINCARE, "香氛蜡烛能不能定制包装", who=0)
+    asker = member.locator(".speaker b").inner_text()
+    page = operator("lin")
+    line(page, "香氛蜡烛能不能定制包装")
+    page.locator(".ticket-line", has_text="香氛蜡烛能不能定制包装").click()
+    write(page, f"{asker}，您好！可以定制包装。")
+    page.locator(".reply .send").click()
+    expect(member.locator(".row.bot .bubble", has_text="可以定制包装")).to_have_count(1)
+
+    ask(member, SKINCARE, "请问香氛蜡烛能不能定制包装的", who=1)
+    page = operator("sato")
+    line(page, "定制包装的")
+    page.locator(".ticket-line", has_text="定制包装的").click()
+    page.locator(".use-answer").first.click()
+    expect(page.locator(".reply textarea")).to_have_value("可以定制包装。")
+
+
 def test_what_people_type_is_text_wherever_it_is_shown(operator: Open, member: Page) -> None:
     tricky = "<img src=x onerror=alert(1)> 南极有<b>代购</b>吗 {{7*7}}"
     ask(member, SKINCARE, tricky)

@@ -78,6 +78,11 @@ class Interpreting(DeskPage):
             }
         }
 
+    async def on_use_answer(self, asked: Json) -> Json:
+        """Another ticket's answer to begin the reply with, without anybody's data."""
+        ticket_id = row_id(asked.get("id")) or 0
+        return {"text": await self.ports.knowledge_desk.answer_for_reuse(self.user, ticket_id)}
+
 
 def _prepared(prepared: PreparedReply, into: str) -> Json:
     translation: dict[str, Any] = {"into": into, "text": "", "back": "", "differences": []}

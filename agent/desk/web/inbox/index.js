@@ -281,6 +281,10 @@ export default {
       this.change({ text: this.text.trim() ? `${this.text.trimEnd()}\n${text}` : text, mode: this.draft.mode === "note" ? "reply" : this.draft.mode });
       this.write_();
     },
+    async useAnswer(id) {
+      const found = await this.desk.attempt("use_answer", { id });
+      if (found) this.use(found.text);
+    },
     write_() {
       this.show("reply");
       this.$nextTick(() => this.$refs.reply?.focus());
