@@ -58,6 +58,17 @@ def _language() -> Language:
     return Language()
 
 
+def shares_topic(one: str, other: str) -> bool:
+    """Whether both speak of the same thing: a concept, a word or two characters that name one."""
+    return bool(_named(one) & _named(other))
+
+
+def _named(text: str) -> frozenset[str]:
+    terms = _language().question_terms(language.plain(text))
+    pairs = {pair for run in terms.runs if len(run) > 1 for pair in language.pairs(run)}
+    return frozenset({*terms.words, *(set(terms.concepts) - OF_SOMETHING), *pairs})
+
+
 # Beside what is used, these say nothing more: 能用 in "能用吗", 使用 in "叠加使用".
 _COME_ALONG = frozenset({"能用", "使用", "可用", "用吗"})
 _NEGATION = re.compile(r"[不没未](?![一吗呢啊呀?？]|$)|ません|ない|\b(?:not|no|never)\b")

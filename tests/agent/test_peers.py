@@ -100,6 +100,101 @@ def test_a_mention_of_who_asked_or_the_tickets_number_belongs_to_it() -> None:
     assert answered("#13 三到五天到账", None, OTHER, BOTH) is REFUND
 
 
+# Said to who asked, by mention: | what they asked | what is said.
+MENTIONING = """answers | 有没有儿童洗发水？ | 有的，四月上架
+answers | 有没有儿童洗发水？ | 没有儿童款哦
+- | 有没有儿童洗发水？ | 有
+answers | 有没有儿童洗发水？ | 没有的
+answers | 有没有儿童洗发水？ | 洗发水上周下架了
+answers | 有没有儿童洗发水？ | 儿童款要等四月
+answers | 有没有儿童洗发水？ | 可以的，我给女儿用的
+- | 有没有儿童洗发水？ | 生日快乐
+- | 有没有儿童洗发水？ | 你头像好看
+- | 有没有儿童洗发水？ | 晚上吃啥
+- | 有没有儿童洗发水？ | 我也想买
+- | 有没有儿童洗发水？ | 别急
+- | 有没有儿童洗发水？ | 我也想买儿童洗发水
+- | 有没有儿童洗发水？ | 恭喜恭喜
+- | 有没有儿童洗发水？ | 今天好冷
+- | 有没有儿童洗发水？ | 你上次的照片真美
+- | 有没有儿童洗发水？ | 周末一起逛街
+- | 有没有儿童洗发水？ | 到家了说一声
+- | 有没有儿童洗发水？ | 你家孩子几岁了
+- | 有没有儿童洗发水？ | 我先睡了
+- | 有没有儿童洗发水？ | 没事的
+- | 有没有儿童洗发水？ | 吃了没
+answers | 退款几天到账 | 三到五天
+answers | 退款几天到账 | 48小时内
+answers | 退款几天到账 | 我等了一周
+answers | 退款几天到账 | 下周应该能到
+answers | 退款几天到账 | 退款都是原路退回
+- | 退款几天到账 | 明天见
+- | 退款几天到账 | 生日快乐
+- | 退款几天到账 | 稍等
+- | 退款几天到账 | 我也没到
+- | 退款几天到账 | 好慢啊
+answers | 面霜在哪里买 | 在首页搜就行
+answers | 面霜在哪里买 | 小程序里有
+- | 面霜在哪里买 | 我在上班
+- | 面霜在哪里买 | 你好有钱
+answers | 面霜在哪里买 | 三楼专柜
+answers | 积分怎么换 | 点我的，再点会员中心
+answers | 积分怎么换 | 先登录再点右上角
+- | 积分怎么换 | 好难哦
+answers | 积分怎么换 | 积分商城里换
+- | 退款几天到账 | 今天好冷
+- | 退款几天到账 | 明天一起吃饭
+answers | 退款几天到账 | 今天就能到
+- | 退款几天到账 | 666
+- | 退款几天到账 | 有一点贵
+answers | 退款几天到账 | 明天
+answers | 退款几天到账 | 周三
+- | 大家用过这个面霜吗 | 大家早啊
+- | 今天发货吗 | 今天好冷
+- | 今天发货吗 | 今天不发
+answers | 今天发货吗 | 发货要等明天
+- | 你们都在哪里买的 | 我买了个包
+answers | 这个可以退吗 | 可以退
+- | 这个可以退吗 | 可以一起去
+- | 有人知道几点开门吗 | 我知道你是谁了
+answers | 有人知道几点开门吗 | 十点开门
+answers | 有人知道几点开门吗 | 十点
+- | 你们觉得这款好用吗 | 我觉得你说得对
+answers | 这款适合敏感肌吗 | 我敏感肌用着没问题
+- | 这款适合敏感肌吗 | 你今天真好看
+- | 请问现在还有货吗 | 现在在开会
+answers | 请问现在还有货吗 | 还有的
+answers | 请问现在还有货吗 | 有货
+answers | 多少钱一瓶 | 198一瓶
+- | 多少钱一瓶 | 我有一瓶
+answers | do you ship to Japan? | yes, in two days
+- | do you ship to Japan? | happy birthday!
+answers | いつ届きますか | 2〜3日で届きますよ
+- | いつ届きますか | お疲れさまです"""
+
+
+@pytest.mark.parametrize("row", MENTIONING.split("\n"))
+def test_what_only_mentions_who_asked_has_to_fit_what_they_asked(row: str) -> None:
+    expected, question, words = row.split(" | ")
+    ask = Waiting(
+        ticket_id=12, member_id=1, sender_id="m:小满", names=("小满",), asked_at=NOON,
+        question=question,
+    )  # fmt: skip
+    assert (answered(f"@小满 {words}", None, OTHER, (ask,)) is ask) is (expected == "answers")
+
+
+@pytest.mark.parametrize("words", ["有的", "要看订单", "问过店里，月底", "这个得提前预约"])
+def test_a_quote_of_the_question_needs_nothing_in_common_with_it(words: str) -> None:
+    quote = Quote(external_id="id-1", text="")
+    assert answered(words, quote, OTHER, BOTH) is SHAMPOO
+
+
+@pytest.mark.parametrize("words", ["生日快乐", "你头像好看", "晚上吃啥", "我也想买", "别急", "666"])
+def test_chatter_answers_nothing_though_it_quotes_the_question(words: str) -> None:
+    quote = Quote(external_id="id-1", text="")
+    assert answered(words, quote, OTHER, BOTH) is None
+
+
 def test_words_to_nobody_and_to_similar_names_belong_to_nothing() -> None:
     assert answered("有的，四月上架", None, OTHER, BOTH) is None
     assert answered("@小满妈 有的，四月上架", None, OTHER, BOTH) is None
