@@ -322,11 +322,11 @@ class ServiceDesk:
         await self._act(user, partial(_texted, tickets.merge, into), ticket_id, version=version)
 
     async def unmerge(self, user: User, ticket_id: int) -> None:
-        await self._act(user, tickets.unmerge, ticket_id)
+        await self._act(user, tickets.unmerge, ticket_id, terms=self._terms)
 
     async def split_off(self, user: User, asker_id: int) -> int:
         """Undo a joining by the asker's row; returns the new ticket's number."""
-        return await self._act(user, tickets.split_off, asker_id)
+        return await self._act(user, tickets.split_off, asker_id, terms=self._terms)
 
     # -- describing -----------------------------------------------------------------
 

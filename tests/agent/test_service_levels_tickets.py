@@ -196,6 +196,32 @@ def test_a_nudge_and_another_asker_move_no_deadline(desk: Desk) -> None:
     assert desk.waits(first.id)[Timer.response_soon] == MONDAY + minutes(48)
 
 
+def test_a_vip_who_joins_is_promised_what_vips_are(desk: Desk) -> None:
+    ticket_id = desk.ask("有没有儿童洗发水")
+    desk.clock.advance(minutes=10)
+    assert desk.ask("有没有儿童洗发水", "豆豆妈") == ticket_id
+    joined = desk.get(ticket_id)
+    assert (joined.priority, joined.priority_reason) == (Priority.high, "vip:vip")
+    assert joined.response_due_at == MONDAY + minutes(10 + 30)
+    assert joined.resolution_due_at == MONDAY + minutes(10 + 240)
+    assert desk.waits(ticket_id) == {
+        Timer.response_soon: MONDAY + minutes(10 + 24),
+        Timer.response_over: MONDAY + minutes(10 + 30),
+        Timer.resolution_soon: MONDAY + minutes(10 + 192),
+        Timer.resolution_over: MONDAY + minutes(10 + 240),
+    }
+
+
+def test_merged_and_parted_a_ticket_keeps_the_clock_of_its_first_ask(desk: Desk) -> None:
+    first, second = desk.ask("有没有儿童洗发水"), desk.ask("有没有防晒衣", "阿杰")
+    before, due = desk.waits(second), desk.get(second).resolution_due_at
+    with desk.database.transaction() as connection:
+        tickets.merge(connection, second, first, by=SATO, now=MONDAY + minutes(5))
+        now = MONDAY + minutes(20)
+        tickets.unmerge(connection, second, by=SATO, now=now, terms=desk.levels)
+    assert (desk.waits(second), desk.get(second).resolution_due_at) == (before, due)
+
+
 def test_waiting_for_the_member_does_not_count(desk: Desk) -> None:
     ticket = desk.get(desk.ask("有没有儿童洗发水"))
     with desk.database.transaction() as connection:
