@@ -119,6 +119,8 @@ _DOUBTS = re.compile(r"(不对|错了|不是这样|搞错了|弄错了|違い|�
 _REFUSES = re.compile(
     r"^(不用|不必|不)(谢谢?|客气)|不客气|^no,? ?thanks|no thank you|^別に|結構です"
 )
+# 了解一下, 谢谢解答一下 ask for something yet; 假的吧, 骗人的吧 are surprise, at whatever it is.
+_SURPRISE_OR_WISH = re.compile(r"(?<!谢)一下|(假|骗人|真|开玩笑)的?吧|了解下")
 
 
 def sign_of(text: str) -> Sign | None:
@@ -130,7 +132,7 @@ def sign_of(text: str) -> Sign | None:
     if emoji := _emoji(words):
         return emoji
     words = _ANY_EMOJI.sub(" ", words).lower().strip(" ~～")
-    if _REFUSES.search(words):
+    if _REFUSES.search(words) or _SURPRISE_OR_WISH.search(words):
         return None
     if _ASKS.search(words) and not _DOUBTS.search(words):
         return None
