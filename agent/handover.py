@@ -58,6 +58,7 @@ class Thread:
     opened_at: datetime
     waiting_since: datetime | None
     answered_at: datetime | None
+    question: str = ""  # as the member asked it last
 
     def is_quiet(self, now: datetime, manners: Manners) -> bool:
         """Whether a person was asked for and the bot leaves this thread to people."""
@@ -77,6 +78,7 @@ _REASON = func.coalesce(_ASKED_ON.c.reason, tickets.c.reason)
 _THREADS = (
     select(
         ticket_askers.c.member_id,
+        ticket_askers.c.question,
         tickets.c.id,
         tickets.c.state,
         _REASON.label("reason"),
@@ -94,7 +96,7 @@ _THREADS = (
         | ((tickets.c.state == State.answered.value) & (_REASON == _FOR_A_PERSON)),
     )
     # The last row of a ticket counts: an ask for a person, if there is one.
-    .order_by(tickets.c.id.desc(), _REASON == _FOR_A_PERSON)
+    .order_by(tickets.c.id.desc(), _REASON == _FOR_A_PERSON, ticket_askers.c.id)
 )
 
 
@@ -114,6 +116,7 @@ def threads_of(
             opened_at=row.opened_at,
             waiting_since=row.waiting_since,
             answered_at=row.answered_at,
+            question=row.question,
         )
     return {member_id: tuple(threads.values()) for member_id, threads in found.items()}
 

@@ -146,7 +146,7 @@ def _opinion(case: Case, manners: Manners, at: datetime) -> Verdict | None:
     sign = sign_of(case.question)
     if sign is None or to_somebody_else(case.said, case.question):
         return None
-    thread = _answered_thread(case, manners, at)
+    thread = answered_thread(case, manners, at)
     answer = case.last_answer
     if answer is not None and at - answer.at > manners.feedback_within:
         answer = None
@@ -192,7 +192,7 @@ def _about_bot(case: Case, said: Said) -> Verdict:
     )
 
 
-def _answered_thread(case: Case, manners: Manners, at: datetime) -> Thread | None:
+def answered_thread(case: Case, manners: Manners, at: datetime) -> Thread | None:
     """The member's ticket that was answered last, a moment ago."""
     fresh = [
         one

@@ -24,7 +24,7 @@ from agent.gate import Decision, GoOn, Outcome, Reason, Rules, correction, judge
 from agent.handover import Manners, Rows, Thread
 from agent.hearing import Drafting, delivery
 from agent.inbox import ClaimedTurn
-from agent.listening import hear, quiet_thread, to_person
+from agent.listening import answered_thread, hear, quiet_thread, to_person
 from agent.operating import FAILED_COMMAND, Operating, commands_us
 from agent.service_levels import Handling
 from agent.sharing import SAME_QUESTION, question_key, similarity
@@ -242,7 +242,7 @@ class Responder:
                 outcome=Outcome.silent, reason=Reason.already_answered, details=details
             )
             return Verdict(case=case, decision=silent)
-        case = _with_opinion(case, judged)
+        case = _with_opinion(case, judged, self._manners)
         key = case.sameness(judged)
         if key is not None and key in self._same:
             self._same[key].append((case, judged))
@@ -558,13 +558,26 @@ class _Talk:
     open_asks: Mapping[int, tuple[peers.Waiting, ...]] = field(default_factory=dict)
 
 
-def _with_opinion(case: Case, go_on: GoOn) -> Case:
+def _with_opinion(case: Case, go_on: GoOn, manners: Manners) -> Case:
     """Who asks the same once more, although it was answered, was not helped by the answer."""
-    before = case.last_answer
-    if before is None or before.member_id != case.member.id or go_on.corrects:
+    if go_on.corrects:
         return case
-    alike = similarity(question_key(before.question), question_key(go_on.question))
-    if alike < SAME_QUESTION:
+    before, thread = case.last_answer, answered_thread(case, manners, case.turn.opened_at)
+    if thread is not None and _is_same(thread.question, go_on.question):
+        by_peer = thread.resolution == tickets.Resolution.peer.value
+        about = feedback.About(
+            answered_by="peer" if by_peer else "operator", ticket_id=thread.ticket_id
+        )
+    elif (
+        before is not None
+        and before.member_id == case.member.id
+        and _is_same(before.question, go_on.question)
+    ):
+        about = feedback.About(answered_by="bot", turn_id=before.turn_id, entries=before.cited)
+    else:
         return case
-    about = feedback.About(answered_by="bot", turn_id=before.turn_id, entries=before.cited)
     return replace(case, opinion=feedback.Said(sign=feedback.Sign.again, about=about))
+
+
+def _is_same(one: str, other: str) -> bool:
+    return similarity(question_key(one), question_key(other)) >= SAME_QUESTION

@@ -12,6 +12,7 @@ from agent.actors import Actor
 from agent.cases import Replies
 from agent.database import Database
 from agent.directory import Directory, GroupInfo, GroupPlan, accounts
+from agent.feedback.tables import feedback
 from agent.gate import QuietTimes, Rules
 from agent.handover import Manners, Rows, Thread
 from agent.messages import InboundMessage, Quote, Text
@@ -329,6 +330,18 @@ async def test_who_asked_for_a_person_has_one_on_the_ticket_theirs_was_merged_in
     assert group.happened(1)[-1] == "member_said"
     await group.ask("豆豆妈", "我的快递也三天没动了")
     assert group.thoughts()[-1] != "with_person"  # the other asked for nobody
+
+
+async def test_who_asks_again_after_an_operators_answer_was_not_helped(group: Group) -> None:
+    await group.ask("小满", "@小露 有没有儿童洗发水？")
+    with group.database.transaction() as connection:
+        tickets.reply(connection, 1, "有的", by=SATO, now=group.clock.now())
+    await group.ask("小满", "@小露 有没有儿童的洗发水？")
+    await group.ask("小满", "@小露 退款几天到账？")
+    with group.database.reading() as connection:
+        of = feedback
+        kept = connection.execute(select(of.c.kind, of.c.answered_by, of.c.ticket_id)).all()
+        assert [tuple(row) for row in kept] == [("again", "operator", 1)]
 
 
 async def test_the_bot_is_still_quiet_days_after_the_persons_answer(group: Group) -> None:
