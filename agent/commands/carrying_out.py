@@ -12,7 +12,7 @@ from agent import access, tickets, withdrawals
 from agent.access import User
 from agent.actors import Actor
 from agent.commands.cards import card_of, line, next_due, shortened
-from agent.commands.parsing import HELP, Command, Verb, Which
+from agent.commands.parsing import HELP, Command, Verb, Which, mentions_others
 from agent.errors import AnsweredMeanwhile, UsageError
 from agent.service_levels import WORDS_OF_PRIORITY, Handling
 from agent.tickets import Joined, State
@@ -119,10 +119,7 @@ class _Order:
             case Verb.help:
                 return HELP
             case Verb.unsure:
-                return (
-                    f"⚠️ 这句没有发给成员。要答复成员请写「#{self._number} reply 答案」，"
-                    "引用工单卡片直接写答案也可以（不要 @ 同事）。"
-                )
+                return self._unsure()
             case Verb.unknown:
                 return (
                     f"⚠️ 没有「{self._command.text}」这个指令，没有发送。要原样答复请写"
@@ -132,6 +129,8 @@ class _Order:
     # -- to members -------------------------------------------------------------------
 
     def _reply(self) -> str:
+        if not self._command.by_verb and self._is_for_a_colleague():
+            return self._unsure()
         seen = None if self._command.by_verb else self._replies_seen()
         sent = tickets.reply(
             self._connection,
@@ -145,6 +144,17 @@ class _Order:
         return (
             f"✅ #{self._number} 已答复 {sent.people} 人（{len(sent.groups)} 个群）。"
             f"{_not_reached(sent)}发送「#{self._number} learn」收入知识库。"
+        )
+
+    def _is_for_a_colleague(self) -> bool:
+        """Whether it mentions somebody who does not ask: the members' groups are not meant."""
+        asking = {asker.member for asker in tickets.get(self._connection, self._number).askers}
+        return mentions_others(self._command.text, asking)
+
+    def _unsure(self) -> str:
+        return (
+            f"⚠️ 这句没有发给成员。要答复成员请写「#{self._number} reply 答案」，"
+            "引用工单卡片直接写答案也可以（不要 @ 同事）。"
         )
 
     def _replies_seen(self) -> int:

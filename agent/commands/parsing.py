@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,7 +29,7 @@ _PRIORITY = re.compile(r"(?:priority|优先级?|優先度?)\s*[:：]?\s*(\S{1,6}
 _MISTYPED = re.compile(r"[a-z]{1,12}|(?:learn|close|show)\s+[a-z]{1,12}")
 
 # At the start of a word: an address with an @ in it mentions nobody.
-_MENTION = re.compile(r"(?<![A-Za-z0-9._%+-])[@＠]\S")
+_MENTION = re.compile(r"(?<![A-Za-z0-9._%+-])[@＠](?=\S)")
 
 HELP = (
     "指令：引用工单卡片直接写答案，或「#12 答案」答复；「#12 ask 问题」追问；「#12 claim」认领；"
@@ -122,8 +123,8 @@ def parse(text: str, quoted: str | None) -> Command | None:
     """The command in an operator's message; None for talk that is none of ours.
 
     `quoted` is the text of the quoted message: quoting a card or a line about a ticket names it.
-    What is written under a card is the answer; under a line, or where a colleague is mentioned, it
-    is talk unless it begins with a command.
+    What is written under a card is the answer; under a line it is talk unless it begins with a
+    command.
     """
     words = text.strip()
     if numbered := _NUMBERED.fullmatch(words):
@@ -143,6 +144,12 @@ def parse(text: str, quoted: str | None) -> Command | None:
     return None
 
 
+def mentions_others(text: str, names: Collection[str]) -> bool:
+    """Whether the text mentions anybody beside these."""
+    after = (text[found.end() :] for found in _MENTION.finditer(text))
+    return any(not rest.startswith(tuple(filter(None, names))) for rest in after)
+
+
 def _numbered(number: int, rest: str) -> Command:
     word = plain(rest).lower()
     if not word:
@@ -160,8 +167,6 @@ def _numbered(number: int, rest: str) -> Command:
     if _MISTYPED.fullmatch(word) or word in _NEED_TEXT:
         # More likely a mistyped command than an answer for a whole group to read.
         return Command(verb=Verb.unknown, number=number, text=word)
-    if _MENTION.search(rest):
-        return Command(verb=Verb.unsure, number=number)
     return Command(verb=Verb.reply, number=number, text=rest.strip())
 
 

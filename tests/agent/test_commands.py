@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.commands import Command, Verb, parse
-from agent.commands.parsing import Which
+from agent.commands.parsing import Which, mentions_others
 from agent.tickets import Priority
 
 CARD = "【工单 #12】 会员群 · 小满\n问：有没有儿童洗发水"
@@ -138,18 +138,18 @@ def test_quoting_a_line_about_a_ticket_names_it_for_commands_and_talk_is_no_answ
 
 
 @pytest.mark.parametrize(
-    "text", ["@小林\u2005这个你看一下", "我不太清楚 ＠小林 你知道吗", "这个应该问@小林\u2005"]
+    ("text", "others"),
+    [
+        ("@小林\u2005这个你看一下", True),
+        ("我不太清楚 ＠小林 你知道吗", True),
+        ("这个应该问@小林\u2005", True),
+        ("@王姐 您好，四月上架", False),
+        ("@王姐 您好，@小林 你看一下", True),
+        ("请写信到 help@example.com", False),
+    ],
 )
-def test_what_mentions_a_colleague_is_no_answer_for_members(text: str) -> None:
-    assert parse(text, CARD) == Command(verb=Verb.unsure, number=12)
-    assert parse(f"#12 {text}", None) == Command(verb=Verb.unsure, number=12)
-    sent = parse(f"#12 reply {text}", None)
-    assert sent == Command(verb=Verb.reply, number=12, text=text.strip(), by_verb=True)
-
-
-def test_an_address_in_an_answer_mentions_nobody() -> None:
-    text = "请写信到 help@example.com"
-    assert parse(text, CARD) == Command(verb=Verb.reply, number=12, text=text)
+def test_a_mention_is_of_who_asks_or_of_somebody_else(text: str, others: bool) -> None:
+    assert mentions_others(text, {"王姐"}) is others
 
 
 @pytest.mark.parametrize("quoted", [None, "", "工单 #12", "大家好"])

@@ -174,6 +174,10 @@ def test_talk_among_operators_goes_to_no_member(room: Room, text: str, quoting: 
     assert room.told_members() == []
 
 
+def test_an_answer_may_mention_who_asks(room: Room) -> None:
+    assert room.says("佐藤", "@小满 您好，四月上架", quoting=CARD).startswith("✅ #1 已答复")
+
+
 def test_every_act_is_audited_by_user_without_what_was_written(room: Room) -> None:
     room.says("佐藤", "#1 claim")
     room.says("佐藤", "#1 备注 住在虹桥路 12 号")
