@@ -38,6 +38,13 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
+@pytest.fixture(autouse=True)
+def logs_stay_with_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that is run in this process would bind every later logger to its own output, which
+    is closed when the command ends."""
+    monkeypatch.setattr("agent.logs.set_up", lambda level: None)
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database, once on SQLite and once on PostgreSQL."""

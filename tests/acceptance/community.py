@@ -239,6 +239,7 @@ def found_community(
     config.write_text(
         f"""
 storage: {{data_folder: var, database_url: "{database_url}"}}
+web: {{port: 0}}
 channels:
   - {{kind: wechaty, account: main, bot_name: {BOT}, endpoint: "{chat.endpoint}"}}
 groups:

@@ -43,6 +43,7 @@ COMMUNITY_WORLD: dict[str, Any] = {
 CONFIG = """
 community: {{name: 测试社群, time_zone: Asia/Shanghai}}
 storage: {{data_folder: var}}
+web: {{port: 0}}
 channels:
   - {{kind: wechaty, account: main, bot_name: 小群, endpoint: "{endpoint}", keepalive_seconds: 1}}
 groups:
