@@ -191,10 +191,10 @@ async def test_an_unknown_question_goes_round_by_the_operators_to_everybody_who_
     joined = (await sent(gateway, 2, OPERATORS))[1]
     assert joined["body"] == "#1 又有 1 人在问：李四（会员群）「你们有洗发水卖吗」"
 
-    quoting = f"「小群：{card['body']}」\n- - - - - - - - - - - - - - -\n下个月上市。"
+    quoting = f"「小群：{card['body']}」\n- - - - - - - - - - - - - - -\n售价 59 元。"
     await gateway.say("wxid_sato", quoting, room=OPERATORS)
-    assert (await sent(gateway, 2, ROOM))[1]["body"] == "@张三\u2005下个月上市。"
-    assert (await sent(gateway, 2, VIP))[1]["body"] == "@李四\u2005下个月上市。"
+    assert (await sent(gateway, 2, ROOM))[1]["body"] == "@张三\u2005售价 59 元。"
+    assert (await sent(gateway, 2, VIP))[1]["body"] == "@李四\u2005售价 59 元。"
 
     await sent(gateway, 3, OPERATORS)
     await gateway.say("wxid_sato", "#1 learn all", room=OPERATORS)
@@ -203,7 +203,7 @@ async def test_an_unknown_question_goes_round_by_the_operators_to_everybody_who_
         for asked in range(3, 100):
             await gateway.say("wxid_li", "@小群 你们有洗发水卖吗？", "wxid_bot", room=VIP)
             reply = (await sent(gateway, asked, VIP))[asked - 1]["body"]
-            if reply == "@李四\u2005下个月上市。":
+            if reply == "@李四\u2005售价 59 元。":
                 return
 
 
