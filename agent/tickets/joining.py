@@ -114,7 +114,9 @@ def split_off(
     del values["id"]
     new_id = int(connection.execute(tickets.insert().values(**values)).inserted_primary_key[0])  # type: ignore[index]
     connection.execute(
-        update(ticket_askers).where(on_it, theirs).values(ticket_id=new_id, from_ticket=None)
+        update(ticket_askers)
+        .where(on_it, theirs)
+        .values(ticket_id=new_id, from_ticket=None, joined_as=Joined.first.value, similarity=1.0)
     )
     waits = timers.waiting(connection, row.id)
     if row.state == State.waiting.value:  # its reminders are away; whoever left does not wait
@@ -123,7 +125,8 @@ def split_off(
     left_to = _left_to(connection, row) if asker.member_id == row.member_id else {}
     change(connection, row.id, now, askers=tickets.c.askers - 1, **left_to)
     event(connection, row.id, "split", by=by, now=now, into=new_id)
-    event(connection, new_id, "opened", by=by, now=now, split_from=row.id)
+    member = Actor(name=f"member:{asker.member_id}")
+    event(connection, new_id, "opened", by=member, now=now, split_from=row.id, split_by=by.key)
     return new_id
 
 

@@ -76,6 +76,8 @@ _PAGE = {
     "use_answer": N_("Use this answer"),
     "use_passage": N_("Use this text"),
     "merge_into": N_("Merge into #{number}"),
+    "merge_number": N_("Merge into another ticket: its number"),
+    "merge": N_("Merge"),
     "merge_ask": N_("Everybody who asked on #{number} will wait on #{into} instead."),
     "merged_done": N_("#{number} is merged into #{into}."),
     "unmerge": N_("Undo the merge"),

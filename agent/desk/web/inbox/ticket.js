@@ -3,6 +3,7 @@ import { Avatar, Icon } from "../parts.js";
 import { DueBar } from "./list.js";
 import { PRIORITY_ICONS } from "./times.js";
 
+const WORTH_SHOWING = 0.05; // as on the card
 const ENDED = ["closed", "merged", "expired"];
 
 /** A text in the reader's own language, under the one it translates. */
@@ -17,7 +18,7 @@ export const TicketPane = {
   inject: ["desk", "inbox"],
   props: { ticket: Object, opening: Boolean, failed: String, number: Number, colleagues: Array, text: String },
   emits: ["back", "retry"],
-  data() { return { tag: "", tagging: false, contexts: {} }; },
+  data() { return { tag: "", tagging: false, other: "", contexts: {} }; },
   computed: {
     ended() { return ENDED.includes(this.ticket.state); },
     mine() { return this.ticket.assigneeId === this.desk.user.id; },
@@ -33,7 +34,7 @@ export const TicketPane = {
       const here = this.ticket.viewers.filter((one) => !one.writing).map((one) => one.name);
       return [writing.length && this.desk.w("writes", { names: writing.join("、") }), here.length && this.desk.w("here", { names: here.join("、") })].filter(Boolean);
     },
-    best() { return this.ticket.passages.filter((one) => one.title || one.text); },
+    best() { return this.ticket.passages.filter((one) => (one.title || one.text) && (one.score === null || one.score >= WORTH_SHOWING)); },
   },
   watch: { "ticket.id"() { this.contexts = {}; } },
   created() { this.priorities = Object.keys(PRIORITY_ICONS); },
@@ -74,6 +75,11 @@ export const TicketPane = {
       const { id } = this.ticket;
       const found = await this.inbox.perform("split", { asker: asker.id });
       if (found) this.desk.tell(this.desk.w("split_done", { name: asker.member, number: found.number }), { undo: () => this.inbox.later("merge", found.number, { into: id }) });
+    },
+    mergeNumber() {
+      const into = Number(this.other.replace(/[#＃]/, ""));
+      this.other = "";
+      if (into && into !== this.ticket.id) this.merge(into);
     },
     async merge(into) {
       const { id } = this.ticket;
@@ -138,7 +144,9 @@ export const TicketPane = {
         <section class="block"><h2>{{ desk.w("similar") }}</h2><ul v-if="ticket.similar.length" class="similars"><li v-for="one in ticket.similar" :key="one.id"><div class="line"><a :href="inbox.address(one.id)" @click.exact.prevent="inbox.open(one.id)">#{{ one.id }}</a><span class="tag" :class="'is-' + one.state">{{ desk.w("state_" + one.state) }}</span><span class="hint">{{ desk.w("similarity", { n: percent(one.similarity) }) }}</span></div>
             <p>{{ one.question }}<Own :text="one.question" /></p><p v-if="one.answer" class="passage-text">{{ one.answer }}</p><Own v-if="one.answer" :text="one.answer" />
             <div class="line"><button v-if="one.answer && !ended" type="button" class="secondary small use-answer" @click="inbox.useAnswer(one.id)">{{ desk.w("use_answer") }}</button>
-              <button v-if="unanswered && ['open', 'claimed', 'waiting'].includes(one.state)" type="button" class="secondary small merge" @click="merge(one.id)">{{ desk.w("merge_into", { number: one.id }) }}</button></div></li></ul><p v-else class="hint">{{ desk.w("no_similar") }}</p></section>
+              <button v-if="unanswered && ['open', 'claimed', 'waiting'].includes(one.state)" type="button" class="secondary small merge" @click="merge(one.id)">{{ desk.w("merge_into", { number: one.id }) }}</button></div></li></ul><p v-else class="hint">{{ desk.w("no_similar") }}</p>
+          <form v-if="unanswered" class="line merge-number" @submit.prevent="mergeNumber"><input class="field" v-model.trim="other" inputmode="numeric" maxlength="10" :placeholder="desk.w('merge_number')" :aria-label="desk.w('merge_number')">
+            <button class="secondary small" :disabled="!/^[#＃]?\d+$/.test(other)">{{ desk.w("merge") }}</button></form></section>
         <section class="block"><h2>{{ desk.w("sends") }}</h2><ul v-if="ticket.deliveries.length" class="sends"><li v-for="one in ticket.deliveries" :key="one.id"><div class="line"><b>{{ desk.w("kind_" + one.kind) }}</b><span class="tag" :class="'sent-' + one.state">{{ desk.w("delivery_" + one.state) }}</span><time class="hint" :title="desk.viewerTime(one.at)">{{ time(one.at) }}</time></div><p class="passage-text">{{ one.text }}</p><p v-if="one.error" class="error">{{ one.error }}</p></li></ul><p v-else class="hint">{{ desk.w("no_sends") }}</p></section>
         <section class="block"><h2>{{ desk.w("history") }}</h2><ol class="history"><li v-for="one in ticket.events" :key="one.id" :class="one.kind"><time class="hint" :title="desk.viewerTime(one.at)">{{ time(one.at) }}</time><span><b>{{ who(one.by) }}</b> {{ words(one) }}<q v-if="one.more.text && one.kind !== 'answered'">{{ one.more.text }}<Own :text="one.more.text" /></q></span></li></ol></section>
       </div>

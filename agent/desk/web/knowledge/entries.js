@@ -42,7 +42,7 @@ export const Entries = {
     },
     uses({ times, lastUsed }) {
       if (!times) return this.desk.w("never_used");
-      return `${this.desk.w("used", { n: times })} · ${this.desk.w("last_used", { day: new Date(lastUsed).toLocaleDateString(this.desk.language) })}`;
+      return `${this.desk.w("used", { n: times })} · ${this.desk.w("last_used", { day: new Date(lastUsed).toLocaleDateString(this.desk.language, { timeZone: this.desk.times.zone }) })}`;
     },
   },
   template: `
@@ -70,7 +70,7 @@ export const Entries = {
             <ul v-if="open.rivals.length" class="rivals"><li v-for="one in open.rivals" :key="one.id" :class="one.clash"><span class="tag" :class="{ open: one.clash !== 'similar' }">{{ desk.w("clash_" + one.clash) }}</span><b>{{ one.title }}</b><p class="words">{{ one.text }}</p></li></ul>
             <div v-if="knowledge.mayApprove && ['live', 'expired', 'coming'].includes(open.state)" class="line"><button type="button" class="secondary edit" @click="edit(open)"><Icon name="pen" />{{ desk.w("edit") }}</button><button type="button" class="secondary retire" @click="retire(open)"><Icon name="block" />{{ desk.w("retire") }}</button></div>
             <h3>{{ desk.w("history") }}</h3>
-            <ol class="versions"><li v-for="one in open.versions" :key="one.id"><span class="line"><b>{{ desk.w("version", { n: one.version }) }}</b><span class="tag">{{ desk.w("state_" + one.state) }}</span><span class="hint">{{ new Date(one.at).toLocaleString(desk.language) }}</span></span>
+            <ol class="versions"><li v-for="one in open.versions" :key="one.id"><span class="line"><b>{{ desk.w("version", { n: one.version }) }}</b><span class="tag">{{ desk.w("state_" + one.state) }}</span><span class="hint">{{ new Date(one.at).toLocaleString(desk.language, { timeZone: desk.times.zone }) }}</span></span>
               <dl v-for="change in one.changed" :key="change.what"><dt>{{ desk.w("changed_" + change.what) }}</dt><dd><del>{{ change.before || "—" }}</del><ins>{{ change.after || "—" }}</ins></dd></dl></li></ol>
           </div>
         </li>
