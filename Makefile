@@ -10,9 +10,10 @@ run: install
 	@$(BIN)/shequn run
 
 # Coverage is counted in the same run; tests/with-postgres starts a PostgreSQL if it is there.
-# Two at once, a file always in one process: many tests wait for programs, not for this one.
+# Two at once, a file always in one process, the long ones (acceptance) first: many tests wait for
+# programs, not for this one.
 test: install lint
-	@tests/with-postgres $(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak" --cov --cov-report=term:skip-covered
+	@tests/with-postgres $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" --cov --cov-report=term:skip-covered
 
 soak: install
 	@tests/with-postgres $(BIN)/python -m pytest -m soak -s
