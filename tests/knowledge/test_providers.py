@@ -133,14 +133,18 @@ def test_a_local_model_is_loaded_when_first_used(
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "sentence_transformers", raising=False)
+    # Set first, so that what the test imports is gone after it.
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)  # type: ignore[arg-type]
+    del sys.modules["sentence_transformers"]
     model = embeddings("sentence-transformers", language=Language(), model="models/bge")
     assert "sentence_transformers" not in sys.modules
     assert model.embed_documents(["茶", "玄米茶"]) == [[1.0, 10.0], [3.0, 10.0]]
     assert model.embed_query("茶") == [1.0, 10.0]
     other = embeddings("sentence-transformers", language=Language(), model="models/gte")
     assert fingerprint(model) != fingerprint(other)
-    monkeypatch.delitem(sys.modules, "sentence_transformers", raising=False)
+    # Set first, so that what the test imports is gone after it.
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)  # type: ignore[arg-type]
+    del sys.modules["sentence_transformers"]
 
 
 @pytest.mark.parametrize(
