@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -42,6 +44,7 @@ metadata = MetaData()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _BATCH = 512  # work committed together at the most
+_LOCKED_SECONDS = 30  # that SQLite is waited for
 _ATTEMPTS = 5  # for work that lost a deadlock or a lock's time-out
 
 
@@ -283,13 +286,15 @@ def _engine(url: str, *, begin: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=8)
     engine = create_engine(
-        url, hide_parameters=True, connect_args={"timeout": 30, "check_same_thread": False}
+        url,
+        hide_parameters=True,
+        connect_args={"timeout": _LOCKED_SECONDS, "check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's own BEGIN below, not the driver's
-        connection.execute("PRAGMA journal_mode=WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA cache_size=-16000")
@@ -299,6 +304,20 @@ def _engine(url: str, *, begin: str) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn WAL on, which is kept in the file. Of several that open a new database at once SQLite
+    refuses some without waiting: its time-out does not hold for this statement."""
+    until = time.monotonic() + _LOCKED_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= until:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager

@@ -56,6 +56,31 @@ def test_two_processes_may_upgrade_at_once(database_url: str) -> None:
     assert faults == []
 
 
+def test_a_new_database_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    faults: list[BaseException] = []
+
+    def open_it(url: str, together: threading.Barrier) -> None:
+        database = Database(url)
+        try:
+            together.wait()
+            with database.transaction() as connection:
+                connection.execute(text("SELECT 1"))
+        except BaseException as error:  # noqa: BLE001
+            faults.append(error)
+        finally:
+            database.close()
+
+    for number in range(40):
+        together = threading.Barrier(4)
+        url = f"sqlite:///{tmp_path / f'{number}.db'}"
+        threads = [threading.Thread(target=open_it, args=(url, together)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert faults == []
+
+
 def test_a_later_versions_database_is_refused_and_left_alone(database: Database) -> None:
     with database.transaction() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
