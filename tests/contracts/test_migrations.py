@@ -63,6 +63,8 @@ def test_a_new_database_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
         database = Database(url)
         try:
             together.wait()
+            with database.reading() as connection:
+                connection.execute(text("SELECT 1"))
             with database.transaction() as connection:
                 connection.execute(text("SELECT 1"))
         except BaseException as error:  # noqa: BLE001
@@ -70,7 +72,7 @@ def test_a_new_database_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
         finally:
             database.close()
 
-    for number in range(40):
+    for number in range(80):
         together = threading.Barrier(4)
         url = f"sqlite:///{tmp_path / f'{number}.db'}"
         threads = [threading.Thread(target=open_it, args=(url, together)) for _ in range(4)]
